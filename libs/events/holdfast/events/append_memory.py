@@ -1,0 +1,176 @@
+"""The fenced append in memory: first everything is looked at, then everything is changed."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from datetime import datetime
+from math import inf
+from typing import TypeVar
+from uuid import UUID
+
+import orjson
+
+from holdfast.events.catalog import TERMINAL_TYPES
+from holdfast.events.errors import AppendRefused
+from holdfast.events.state_memory import EMPTY, MemoryState, RunRow, SessionRow, later
+from holdfast.events.store import (
+    CommandDone,
+    EventRow,
+    Outcome,
+    RunChange,
+    RunStatus,
+    SessionBatch,
+    SessionChange,
+    SessionStatus,
+    StepResult,
+)
+
+
+class MemoryWriter:
+    """The fenced append over a shared state."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def append(self, batches: Sequence[SessionBatch]) -> frozenset[int]:
+        """Record every batch directly after its `expected_head`; return the sessions that refused."""
+        now = await self._state.turn()
+        asked = frozenset(batch.session for batch in batches)
+        assert len(asked) == len(batches), "a session has one batch in a call"
+        standing = [batch for batch in batches if self._stands(batch)]
+        self._check_rules(standing)
+        for batch in standing:
+            self._record(batch, now)
+        return asked - {batch.session for batch in standing}
+
+    async def resolve(self, batches: Sequence[SessionBatch]) -> Mapping[int, Outcome]:
+        """Tell what became of batches whose reply was lost."""
+        await self._state.turn()
+        return {batch.session: self._outcome(batch) for batch in batches}
+
+    def _stands(self, batch: SessionBatch) -> bool:
+        row = self._state.sessions.get(batch.session)
+        return row is not None and (row.epoch, row.head) == (batch.epoch, batch.expected_head)
+
+    def _outcome(self, batch: SessionBatch) -> Outcome:
+        row = self._state.sessions.get(batch.session)
+        if row is None:
+            return Outcome.FENCED
+        if batch.events:
+            # The last one tells: an erasure deletes those before it.
+            place = batch.expected_head + len(batch.events) - row.min_seq
+            found = row.events[place] if 0 <= place < len(row.events) else None
+            if found is not None and found.event_id == batch.events[-1].event_id:
+                return Outcome.RECORDED
+        return Outcome.ABSENT if self._stands(batch) else Outcome.FENCED
+
+    def _check_rules(self, batches: Sequence[SessionBatch]) -> None:
+        """Raise AppendRefused for a row that breaks a rule, or anything that isn't JSON, before a row changes."""
+        state = self._state
+        ids, keys, terminals = set[UUID](), set[tuple[str, str]](), set[str]()
+        for batch in batches:
+            for event in batch.events:
+                _take("one_event_id", event.event_id, state.event_ids, ids)
+                for key in _keys([event]):
+                    _take("one_key", key, state.keys, keys)
+                for run_id in _terminals([event]):
+                    _take("one_terminal", run_id, state.terminals, terminals)
+            for effect in batch.effects:
+                if isinstance(effect, RunChange):
+                    orjson.dumps(effect.waiting)
+
+    def _record(self, batch: SessionBatch, now: datetime) -> None:
+        state, row = self._state, self._state.sessions[batch.session]
+        for seq, event in enumerate(batch.events, row.head + 1):
+            run = state.runs.get(event.run_id or "")
+            if run is not None and event.key is not None:
+                run.keys[event.key] = (seq, event.type)
+        row.events += batch.events
+        state.event_ids.update(event.event_id for event in batch.events)
+        state.keys.update(_keys(batch.events))
+        state.terminals.update(_terminals(batch.events))
+        row.published = max(row.published, batch.published)
+        if batch.events:
+            row.last_ts = batch.events[-1].ts
+        if row.ttl_s is not None:
+            row.expires_at = later(now, row.ttl_s)
+        for effect in batch.effects:
+            match effect:
+                case RunChange():
+                    self._change_run(row, effect, now)
+                case CommandDone(command_id, command_state):
+                    for command in row.commands:
+                        if command.command_id == command_id:
+                            command.state = command_state
+                case StepResult():
+                    self._keep_result(row, effect)
+                case SessionChange(status):
+                    row.status = status
+                    if status is SessionStatus.ERASED:
+                        row.erased_at = now
+        # Last, as nothing of the session may be left by what stands beside it in the batch.
+        if any(isinstance(effect, SessionChange) and effect.erase for effect in batch.effects):
+            self._erase(row)
+
+    def _run_of(self, row: SessionRow, run_id: str) -> RunRow | None:
+        run = self._state.runs.get(run_id)
+        return run if run is not None and run.session == row.id else None
+
+    def _change_run(self, row: SessionRow, change: RunChange, now: datetime) -> None:
+        run = self._run_of(row, change.run_id)
+        if run is None:
+            return
+        run.status = change.status
+        if change.status is RunStatus.RUNNING and run.started_at is None:
+            run.started_at = now
+        if change.status.ended:
+            run.ended_at = now
+        if change.waiting is not None:
+            run.waiting = orjson.dumps(change.waiting)
+        if change.due_in_s is not None:
+            run.due_at = None if change.due_in_s == inf else later(now, change.due_in_s)
+        if change.attempts is not None:
+            run.attempts = change.attempts
+        if change.workflow_v is not None:
+            run.workflow_v = change.workflow_v
+
+    def _keep_result(self, row: SessionRow, result: StepResult) -> None:
+        run = self._run_of(row, result.run_id)
+        if run is not None and result.key not in run.results:
+            run.results[result.key] = result.body
+            run.strikes = 0
+
+    def _erase(self, row: SessionRow) -> None:
+        state = self._state
+        # The erasing event is its batch's last: nothing follows an erasure.
+        gone, row.events = row.events[:-1], row.events[-1:]
+        row.min_seq += len(gone)
+        state.event_ids.difference_update(event.event_id for event in gone)
+        state.keys.difference_update(_keys(gone))
+        state.terminals.difference_update(_terminals(gone))
+        row.metadata = EMPTY
+        for run in row.runs:
+            run.keys = {key: place for key, place in run.keys.items() if place[0] >= row.min_seq}
+            run.results = {}
+            run.input, run.waiting, run.user_id = None, EMPTY, None
+        for command in row.commands:
+            command.body = EMPTY
+        for name, (_, answer) in list(state.answers.items()):
+            if answer["session"] == row.id:
+                del state.answers[name]
+
+
+_Taken = TypeVar("_Taken", bound=Hashable)
+
+
+def _take(rule: str, what: _Taken, recorded: Set[_Taken], new: set[_Taken]) -> None:
+    """Note something that the log may hold once. Raises AppendRefused when it holds it, or is about to."""
+    if what in recorded or what in new:
+        raise AppendRefused(rule)
+    new.add(what)
+
+
+def _keys(events: Iterable[EventRow]) -> Iterable[tuple[str, str]]:
+    return ((e.run_id, e.key) for e in events if e.run_id is not None and e.key is not None)
+
+
+def _terminals(events: Iterable[EventRow]) -> Iterable[str]:
+    return (e.run_id for e in events if e.run_id is not None and e.type in TERMINAL_TYPES)

@@ -1,0 +1,200 @@
+"""Who owns which session, in Postgres. Every time is the database's own."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from holdfast.events.ids import new_command_id
+
+from holdfast.events.commands import Command
+from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
+from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
+from holdfast.events.store import Claim, Journal, Run
+
+# Work is found from what is open, never by looking at sessions at rest: ten thousand of those cost nothing.
+# An owner that released its session has no name on it any more; a lease with a name on it has to run out, and
+# after a restart of Postgres its owner gets one lease's time to come back first.
+_CLAIM = """
+with work as (
+    select session from commands where state = 'open'
+    union
+    select r.session from runs r
+     where r.status in ('queued', 'running', 'waiting') and r.not_before <= clock_timestamp()
+       and r.workflow = any($2)
+       and (r.status <> 'queued' or r.parent_run_id is not null or not exists (
+                select from runs o
+                 where o.session = r.session and o.status in ('running', 'waiting') and o.parent_run_id is null))
+), free as (
+    select s.id, s.owner is not null as taken_over
+      from sessions s
+     where s.id in (select session from work)
+       and (s.owner is null
+            or (s.lease_until < clock_timestamp()
+                and clock_timestamp() > pg_postmaster_start_time() + make_interval(secs => $3)))
+     order by s.lease_until nulls first, s.id
+     limit $4
+       for update of s skip locked
+)
+update sessions s
+   set epoch = s.epoch + 1, owner = $1, lease_until = clock_timestamp() + make_interval(secs => $3)
+  from free
+ where s.id = free.id
+returning s.id, s.tenant, s.session_id, s.epoch, s.next_seq - 1 as head, s.published_seq, s.last_ts,
+          s.metadata, s.ttl_s, free.taken_over
+"""
+
+_RENEW = """
+with b as (
+    select * from unnest($2::bigint[], $3::bigint[]) as b (session, epoch)
+), locked as (
+    select s.id from sessions s join b on b.session = s.id order by s.id for update of s
+)
+update sessions s set lease_until = clock_timestamp() + make_interval(secs => $4)
+  from b join locked on locked.id = b.session
+ where s.id = b.session and s.epoch = b.epoch and s.owner = $1
+returning s.id
+"""
+
+_RELEASE = """
+with b as (
+    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as b (session, epoch, published)
+), locked as (
+    select s.id from sessions s join b on b.session = s.id order by s.id for update of s
+)
+update sessions s
+   set owner = null, lease_until = clock_timestamp(), published_seq = greatest(s.published_seq, b.published)
+  from b join locked on locked.id = b.session
+ where s.id = b.session and s.epoch = b.epoch
+"""
+
+_UNPUBLISHED = """
+select id, published_seq, next_seq - 1 as head from sessions
+ where published_seq < next_seq - 1 and (owner is null or lease_until < clock_timestamp())
+ order by id limit $1
+"""
+
+_EXPIRING = """
+select s.id from sessions s
+ where s.status = 'active' and s.expires_at < clock_timestamp()
+   and not exists (select from runs r where r.session = s.id and r.status in ('queued', 'running', 'waiting'))
+   and not exists (select from commands c where c.session = s.id and c.state = 'open')
+ order by s.expires_at limit $1 for update of s skip locked
+"""
+
+
+class PostgresClaims:
+    """Claims, leases and what their holders need to know, over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim(
+        self, worker: str, *, workflows: Sequence[str], lease_s: float, limit: int
+    ) -> Sequence[Claim]:
+        """Own up to `limit` sessions with something to do."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_CLAIM, worker, list(workflows), lease_s, limit)
+            if not rows:
+                return ()
+            # Read after the claim has committed: whatever was asked before is seen now, and
+            # whatever is asked from now on finds an owner and comes through `pending`.
+            sessions = [row["id"] for row in rows]
+            commands: dict[int, list[Command]] = defaultdict(list)
+            for command in await open_commands(connection, sessions):
+                commands[command.session].append(command)
+            runs: dict[int, list[Run]] = defaultdict(list)
+            for run in await _open_runs(connection, sessions):
+                runs[run.session].append(run)
+        return [
+            Claim(
+                session=row["id"],
+                tenant=row["tenant"],
+                session_id=row["session_id"],
+                epoch=row["epoch"],
+                head=row["head"],
+                published=row["published_seq"],
+                last_ts=row["last_ts"],
+                metadata=json_value(row["metadata"]),
+                ttl_s=row["ttl_s"],
+                taken_over=row["taken_over"],
+                commands=commands[row["id"]],
+                runs=runs[row["id"]],
+            )
+            for row in rows
+        ]
+
+    async def renew(
+        self, worker: str, sessions: Mapping[int, int], *, lease_s: float
+    ) -> frozenset[int]:
+        """Extend the leases of session → epoch; return those still owned."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(
+                _RENEW, worker, list(sessions), list(sessions.values()), lease_s
+            )
+        return frozenset(row["id"] for row in rows)
+
+    async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
+        """Give up sessions so that anybody may claim them at once."""
+        known = [published.get(session, 0) for session in sessions]
+        async with acquired(self._pool) as connection:
+            await connection.execute(_RELEASE, list(sessions), list(sessions.values()), known)
+
+    async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
+        """Return the open commands of these sessions, oldest first."""
+        async with acquired(self._pool) as connection:
+            return await open_commands(connection, sessions)
+
+    async def open_runs(self, session: int) -> Sequence[Run]:
+        """Return the session's runs that have not ended, oldest first."""
+        async with acquired(self._pool) as connection:
+            return await _open_runs(connection, [session])
+
+    async def journal(self, run_id: str) -> Journal:
+        """Return what is recorded of a run."""
+        async with acquired(self._pool) as connection:
+            keys = await connection.fetch(
+                "select key, seq, type from events where run_id = $1 and key is not null", run_id
+            )
+            results = await connection.fetch(
+                "select key, body from step_results where run_id = $1", run_id
+            )
+        return Journal(
+            {row["key"]: (row["seq"], row["type"]) for row in keys},
+            {row["key"]: row["body"] for row in results},
+        )
+
+    async def strike(self, run_id: str) -> int:
+        """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
+        async with acquired(self._pool) as connection:
+            return await connection.fetchval(
+                "update runs set strikes = strikes + 1 where run_id = $1 returning strikes", run_id
+            )
+
+    async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
+        """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_UNPUBLISHED, limit)
+        return [(row["id"], row["published_seq"], row["head"]) for row in rows]
+
+    async def mark_published(self, published: Mapping[int, int]) -> None:
+        """Note how far the streams of these sessions are."""
+        async with acquired(self._pool) as connection:
+            await connection.execute(
+                """update sessions s set published_seq = greatest(s.published_seq, b.published)
+                     from unnest($1::bigint[], $2::bigint[]) as b (session, published) where s.id = b.session""",
+                list(published),
+                list(published.values()),
+            )
+
+    async def expire_due(self, *, limit: int) -> int:
+        """Ask for the expiry of sessions whose time to live ran out; return how many."""
+        async with acquired(self._pool) as connection, connection.transaction():
+            rows = await connection.fetch(_EXPIRING, limit)
+            await connection.executemany(
+                "insert into commands (command_id, session, kind) values ($1, $2, 'expire')",
+                [(new_command_id(), row["id"]) for row in rows],
+            )
+        return len(rows)
+
+
+async def _open_runs(connection: Connection, sessions: Sequence[int]) -> list[Run]:
+    return [run_of(row) for row in await connection.fetch(RUNS_OPEN, list(sessions))]

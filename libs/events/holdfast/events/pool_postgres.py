@@ -1,0 +1,92 @@
+"""A pool of connections to Postgres, and the one place where the driver's errors become ours."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+import orjson
+
+from holdfast.events.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+else:
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection
+
+# Waiting longer for a free connection than this means that the database is the bottleneck: say so.
+ACQUIRE_TIMEOUT_S = 2.0
+
+# No statement of ours takes longer than milliseconds; one that does is stuck behind a lock or a full disk.
+STATEMENT_TIMEOUT_S = 5.0
+LOCK_TIMEOUT_S = 2.0
+IDLE_IN_TRANSACTION_TIMEOUT_S = 10.0
+
+
+async def open_pool(database_url: str, *, application_name: str, pool_max: int) -> Pool:
+    """Connect to Postgres. Raises StoreUnavailable."""
+    with store_errors():
+        return await asyncpg.create_pool(
+            database_url,
+            # No floor: the pool would log a stack for every try to restore it while Postgres is away.
+            min_size=0,
+            max_inactive_connection_lifetime=0,
+            max_size=pool_max,
+            timeout=10,
+            command_timeout=STATEMENT_TIMEOUT_S + 5,
+            server_settings={
+                "application_name": application_name,
+                "statement_timeout": f"{STATEMENT_TIMEOUT_S:.0f}s",
+                "lock_timeout": f"{LOCK_TIMEOUT_S:.0f}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S:.0f}s",
+            },
+        )
+
+
+@asynccontextmanager
+async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
+    """Lend a connection for a few statements; the driver's errors inside become StoreUnavailable."""
+    with store_errors():
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            yield connection
+
+
+# The statement may have been carried out: connection trouble, shutdown, timeouts, conflicts, full disks.
+_UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresIOError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+@contextmanager
+def store_errors() -> Generator[None]:
+    """Turn the driver's passing errors into StoreUnavailable; a broken rule of the schema passes as it is."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"Postgres: {type(error).__name__}: {error}") from error
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as text for a jsonb parameter."""
+    return orjson.dumps(value).decode()
+
+
+def json_value(text: str | None) -> Any:
+    """Return what a jsonb column holds."""
+    return None if text is None else orjson.loads(text)

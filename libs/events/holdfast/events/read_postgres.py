@@ -1,0 +1,119 @@
+"""Pages and pulses from Postgres. One statement each, so that a page and its head are of one moment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from holdfast.events.cursor import SEQ_MAX
+from holdfast.events.kinds import TypeFilter
+from holdfast.events.pool_postgres import Pool, acquired
+from holdfast.events.recorded import RecordedEvent
+from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Page, Pulse, SessionStatus
+
+_READ = """
+select s.next_seq - 1 as head, s.min_seq, e.seq, e.type, e.run_id, e.body, e.n
+  from sessions s
+  left join lateral (
+        select p.*, count(*) over () as n
+          from (select seq, type, run_id, body,
+                       sum(length(body)) over (order by seq) - length(body) as bytes_before
+                  from events
+                 where session = s.id and seq > $2 and seq >= s.min_seq and seq <= $3 {filters}
+                 order by seq
+                 limit $4) p
+       ) e on e.bytes_before < $5
+ where s.id = $1
+ order by e.seq
+"""
+_TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
+_RUNS = "and run_id = any($8)"
+
+# A session is stalled when a run of it should be worked on and nobody has owned it for a moment. The moment
+# keeps an ordinary hand-over, which takes milliseconds, from being shown to every client.
+STALLED_GRACE_S = 2.0
+
+_PULSES = """
+select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
+       case when r.status = 'running' then r.run_id end as active_run,
+       case when r.not_before <= clock_timestamp()
+             and coalesce(s.lease_until, r.not_before) < clock_timestamp() - make_interval(secs => $2)
+            then greatest(s.lease_until, r.not_before) end as stalled_since
+  from sessions s
+  left join lateral (
+        select run_id, status, not_before from runs
+         where session = s.id and status in ('queued', 'running', 'waiting') and parent_run_id is null
+         order by status = 'queued', created_at, run_id limit 1
+       ) r on true
+ where s.id = any($1)
+"""
+
+_FAMILY = """
+with recursive family as (
+    select run_id from runs where run_id = $1
+    union
+    select r.run_id from runs r join family f on r.parent_run_id = f.run_id
+)
+select run_id from family
+"""
+
+
+class PostgresReader:
+    """The log's pages over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read(
+        self,
+        session: int,
+        *,
+        after: int,
+        limit: int = PAGE_EVENTS_MAX,
+        until: int | None = None,
+        types: TypeFilter | None = None,
+        run_ids: frozenset[str] | None = None,
+    ) -> Page:
+        """Return the events after seq `after` (exclusive), at most `limit`, none beyond `until` (inclusive)."""
+        end = SEQ_MAX if until is None else until
+        args: list[Any] = [session, after, end, limit, PAGE_BYTES_MAX]
+        filters = ""
+        if types or run_ids is not None:
+            filters = _TYPES if types else "and ($6::text[] is null or $7::text[] is null)"
+            args += [sorted(types.types), sorted(types.families)] if types else [None, None]
+        if run_ids is not None:
+            filters += _RUNS
+            args.append(sorted(run_ids))
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_READ.format(filters=filters), *args)
+        if not rows:
+            return Page((), after, 0, 1)
+        head, min_seq = rows[0]["head"], rows[0]["min_seq"]
+        if rows[0]["seq"] is None:
+            return Page((), max(after, min(end, head)), head, min_seq)
+        items = tuple(
+            RecordedEvent(row["seq"], row["type"], row["run_id"], row["body"]) for row in rows
+        )
+        # `n` counts the page before it was cut by bytes: a page that is short of both bounds saw the end.
+        whole = len(items) == rows[0]["n"] < limit
+        through = min(end, head) if whole else items[-1].seq
+        return Page(items, max(after, through), head, min_seq)
+
+    async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
+        """Return the pulse of each session that exists, in one query."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_PULSES, list(sessions), STALLED_GRACE_S)
+        return {
+            row["id"]: Pulse(
+                head=row["head"],
+                min_seq=row["min_seq"],
+                status=SessionStatus(row["status"]),
+                active_run=row["active_run"],
+                stalled_since=row["stalled_since"],
+            )
+            for row in rows
+        }
+
+    async def run_family(self, run_id: str) -> frozenset[str]:
+        """Return the ids of the run and of all runs below it."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_FAMILY, run_id)
+        return frozenset(row["run_id"] for row in rows)

@@ -1,0 +1,75 @@
+"""The log in Postgres: the adapters over one pool."""
+
+import asyncpg
+
+from holdfast.events.append_postgres import PostgresWriter
+from holdfast.events.claims_postgres import PostgresClaims
+from holdfast.events.desk_postgres import PostgresDesk
+from holdfast.events.errors import MigrationError
+from holdfast.events.pool_postgres import Pool, acquired, open_pool
+from holdfast.events.read_postgres import PostgresReader
+from holdfast.events.registry_postgres import PostgresRegistry
+from holdfast.events.store import Health
+
+# Six connections for a gateway, eight for a worker: `holdfast doctor` adds them up.
+POOL_MAX = 6
+
+# What durable-before-visible rests on.
+_DURABLE = {
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "synchronous_commit": ("on", "remote_apply"),
+}
+
+
+class PostgresStore:
+    """A `Store` over one pool of connections; open it with `open_store`."""
+
+    def __init__(self, pool: Pool, log_id: str) -> None:
+        self._pool = pool
+        self.log_id = log_id
+        self.reader = PostgresReader(pool)
+        self.writer = PostgresWriter(pool)
+        self.claims = PostgresClaims(pool)
+        self.desk = PostgresDesk(pool)
+        self.registry = PostgresRegistry(pool)
+
+    async def health(self) -> Health:
+        """Ask the database for its version and for the settings that durability rests on."""
+        async with acquired(self._pool) as connection:
+            row = await connection.fetchrow(
+                """select current_setting('server_version') as server_version,
+                          current_setting('fsync') as fsync,
+                          current_setting('full_page_writes') as full_page_writes,
+                          current_setting('synchronous_commit') as synchronous_commit,
+                          current_setting('max_connections') as max_connections"""
+            )
+        details: dict[str, str] = dict(row or {})
+        durable = all(details[name] in wanted for name, wanted in _DURABLE.items())
+        return Health(details.pop("server_version"), durable, details)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return self._pool.get_size()
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self._pool.close()
+
+
+async def open_store(
+    database_url: str, *, pool_max: int = POOL_MAX, application_name: str = "holdfast"
+) -> PostgresStore:
+    """Connect to the log. Raises StoreUnavailable, and MigrationError when the schema isn't there."""
+    pool = await open_pool(database_url, application_name=application_name, pool_max=pool_max)
+    try:
+        async with acquired(pool) as connection:
+            log_id = await connection.fetchval("select log_id from log")
+    except asyncpg.UndefinedTableError as error:
+        await pool.close()
+        raise MigrationError("the database holds no log yet; run `holdfast migrate`") from error
+    except BaseException:
+        await pool.close()
+        raise
+    return PostgresStore(pool, str(log_id))

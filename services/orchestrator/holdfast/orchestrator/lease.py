@@ -1,0 +1,175 @@
+"""Keeps the leases of this worker's sessions, from a thread of its own with a connection of its own.
+
+A busy event loop can't make renewals late; a dead one must not keep leases alive. So the thread renews only while the
+loop ticks, and when renewals have failed for two thirds of a lease the worker suspends itself: no step begins and
+nothing is appended until a renewal shows that the epochs still stand. (The fence makes this safe in any case; the
+suspension keeps a cut-off worker from doing work that will be refused.)
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from holdfast.events.errors import StoreError
+from holdfast.events.store import Claims
+
+# Renewals come three to a lease, so that two may fail in a row.
+RENEWALS_PER_LEASE = 3
+# After two thirds of a lease without renewal the rest is needed to stop work in time.
+SUSPEND_AFTER_LEASES = 2 / 3
+# The loop ticks ten times per third of a lease; missing all ten means that it is blocked.
+TICKS_PER_RENEWAL = 10
+
+log = structlog.get_logger("holdfast.lease")
+
+
+class ClaimsConnection(Protocol):
+    """The thread's own way to the claims: opened, used and closed inside the thread's loop."""
+
+    async def open(self) -> Claims:
+        """Connect. Raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, if there is one."""
+        ...
+
+
+class SharedClaims:
+    """For in-memory stores: the same object serves every thread's loop."""
+
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
+
+    async def open(self) -> Claims:
+        """Return the shared claims."""
+        return self._claims
+
+    async def close(self) -> None:
+        """Leave them to their owner."""
+
+
+class LeaseKeeper:
+    """Renews the leases of the sessions it is told of; tells which ones are lost."""
+
+    def __init__(
+        self,
+        worker: str,
+        connection: ClaimsConnection,
+        *,
+        lease_s: float,
+        on_lost: Callable[[int, int], None],
+    ) -> None:
+        """`on_lost(session, epoch)` is called in the main loop for every session that has another owner."""
+        self.worker, self.lease_s = worker, lease_s
+        self._connection, self._on_lost = connection, on_lost
+        self._sessions: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticked_at = self._renewed_at = time.monotonic()
+        self._active = asyncio.Event()
+        self._active.set()
+        self._thread = threading.Thread(target=self._run, name="holdfast-lease", daemon=True)
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether this worker may not append now."""
+        return not self._active.is_set()
+
+    @property
+    def renewal_age_s(self) -> float:
+        """Seconds since the leases were known to be held."""
+        return time.monotonic() - self._renewed_at
+
+    async def active(self) -> None:
+        """Wait while the worker is suspended."""
+        await self._active.wait()
+
+    def hold(self, session: int, epoch: int) -> None:
+        """Renew this session's lease from now on."""
+        with self._lock:
+            self._sessions[session] = epoch
+
+    def drop(self, session: int, epoch: int) -> None:
+        """Stop renewing this session's lease."""
+        with self._lock:
+            if self._sessions.get(session) == epoch:
+                del self._sessions[session]
+
+    def start(self) -> None:
+        """Begin to renew; to be called in the loop whose liveness counts."""
+        self._loop = asyncio.get_running_loop()
+        self._ticker = asyncio.create_task(self._tick(), name="lease.ticker")
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread; leases that were not released run out by themselves."""
+        self._stop.set()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        await asyncio.to_thread(self._thread.join, self.lease_s)
+
+    @property
+    def _period_s(self) -> float:
+        return self.lease_s / RENEWALS_PER_LEASE
+
+    async def _tick(self) -> None:
+        while True:
+            self._ticked_at = time.monotonic()
+            self._judge()
+            await asyncio.sleep(self._period_s / TICKS_PER_RENEWAL)
+
+    def _judge(self) -> None:
+        """Suspend or go on; runs in the main loop only, so that nothing is appended between the two."""
+        too_old = self.renewal_age_s > self.lease_s * SUSPEND_AFTER_LEASES
+        if too_old and not self.suspended:
+            log.warning("lease.suspended", renewal_age_s=round(self.renewal_age_s, 2))
+            self._active.clear()
+        elif not too_old and self.suspended:
+            log.info("lease.active")
+            self._active.set()
+
+    def _run(self) -> None:
+        asyncio.run(self._keep())
+
+    async def _keep(self) -> None:
+        claims: Claims | None = None
+        while not self._stop.is_set():
+            try:
+                # The deadline counts from before the renewal was sent: the database may have
+                # extended the lease at any moment since.
+                asked_at = time.monotonic()
+                if asked_at - self._ticked_at > self._period_s:
+                    log.warning(
+                        "lease.loop-blocked", blocked_s=round(asked_at - self._ticked_at, 2)
+                    )
+                else:
+                    claims = claims or await self._connection.open()
+                    await self._renew(claims, asked_at)
+            except (StoreError, OSError) as error:
+                log.warning("lease.renewal-failed", error=str(error))
+                await self._connection.close()
+                claims = None
+            await asyncio.to_thread(self._stop.wait, self._period_s)
+        await self._connection.close()
+
+    async def _renew(self, claims: Claims, asked_at: float) -> None:
+        with self._lock:
+            sessions = dict(self._sessions)
+        held = (
+            await claims.renew(self.worker, sessions, lease_s=self.lease_s)
+            if sessions
+            else frozenset()
+        )
+        self._renewed_at = asked_at
+        for session, epoch in sessions.items():
+            if session not in held:
+                self.drop(session, epoch)
+                assert self._loop is not None
+                self._loop.call_soon_threadsafe(self._on_lost, session, epoch)

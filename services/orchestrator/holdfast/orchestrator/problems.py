@@ -1,0 +1,30 @@
+"""What a user is told of an error: its code and its own sentence, never a stack trace."""
+
+from holdfast.events.catalog import ErrorInfo
+from holdfast.events.errors import AppendRefused, EventInvalid, HoldfastError
+from holdfast.orchestrator.scribe import Nondeterminism
+
+# A sentence, not a document.
+ERROR_TEXT_MAX = 500
+
+_CODES = (
+    (Nondeterminism, "nondeterminism"),
+    (AppendRefused, "append-refused"),
+    (EventInvalid, "event-invalid"),
+)
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """Return `error` as events carry it. An error may bring its own `code` and `retryable`, or a whole `info()`."""
+    info = getattr(error, "info", None)
+    if callable(info) and isinstance(made := info(), ErrorInfo):
+        return made
+    own = getattr(error, "code", None)
+    code = next((name for kind, name in _CODES if isinstance(error, kind)), None)
+    text = str(error) if isinstance(error, HoldfastError) else f"{type(error).__name__}: {error}"
+    return ErrorInfo(
+        code=code or (own if isinstance(own, str) else "workflow-error"),
+        # A lone surrogate in somebody's message must not keep the run from ending.
+        message=text[:ERROR_TEXT_MAX].encode("utf-8", "replace").decode(),
+        retryable=getattr(error, "retryable", False) is True,
+    )

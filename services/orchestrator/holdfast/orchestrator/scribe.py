@@ -1,0 +1,196 @@
+"""Writes one attempt of a run into the log. Every executor emits through a scribe, and through nothing else.
+
+A keyed emission is recorded once, whatever happens: on replay its key is found in the journal and nothing is
+appended. What has no key (the pieces of a streamed message) may be recorded again by a later attempt, which announces
+that with `step.restarted`.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NoReturn
+
+import orjson
+from pydantic import JsonValue
+
+from holdfast.events.catalog import Event
+from holdfast.events.clock import Clock
+from holdfast.events.codec import to_json
+from holdfast.events.errors import EventInvalid
+from holdfast.events.recorded import Context, Emission
+from holdfast.events.store import Effect, Journal, Run, RunChange, RunStatus, StepResult
+from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS, Coalescer, Delta
+from holdfast.orchestrator.recorder import Recorder
+from holdfast.orchestrator.session_log import Entry, SessionLog
+
+
+class Waiting(BaseException):
+    """The run waits for something and gives its worker back; not an error, so `except Exception` lets it pass."""
+
+
+class Missing:
+    """What `Scribe.result` returns when nothing is recorded; None is a result like any other."""
+
+
+MISSING = Missing()
+
+
+class Scribe:
+    """One attempt's pen. Bound to the owner's session log: after a takeover every call raises Fenced."""
+
+    def __init__(
+        self,
+        run: Run,
+        journal: Journal,
+        session: SessionLog,
+        recorder: Recorder,
+        *,
+        attempt: int,
+        clock: Clock,
+        chance: random.Random,
+        coalesce_ms: int = COALESCE_MS,
+        coalesce_chars: int = COALESCE_CHARS,
+    ) -> None:
+        self.run, self.attempt = run, attempt
+        self.clock, self.chance = clock, chance
+        self.epoch, self.session = session.epoch, session.session
+        self.context = Context(
+            run_id=run.run_id,
+            attempt=attempt,
+            parent_run_id=run.parent_run_id,
+            user_id=run.user_id,
+            trace_id=run.trace_id,
+        )
+        self._keys = dict(journal.keys)
+        self._results = dict(journal.results)
+        self._log, self._recorder = session, recorder
+        self._last: Entry | None = None
+        self._coalescer = Coalescer(self._append_delta, window_ms=coalesce_ms, chars=coalesce_chars)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier attempt of this run may have recorded something."""
+        return self.attempt > 1
+
+    def where(self, **fields: Any) -> Context:
+        """Return the run's context with `agent`, `step`, `lane`, … filled in."""
+        return replace(self.context, **fields)
+
+    def recorded(self, key: str) -> bool:
+        """Tell whether an event of this key is in the log, or on its way there."""
+        return key in self._keys
+
+    def recorded_seq(self, key: str) -> int | None:
+        """Return the seq of the event of this key, when an earlier attempt recorded it."""
+        found = self._keys.get(key)
+        return found[0] if found else None
+
+    def result(self, key: str) -> JsonValue | Missing:
+        """Return the value recorded under `key`, or MISSING."""
+        body = self._results.get(key)
+        return MISSING if body is None else orjson.loads(body)
+
+    async def emit(
+        self,
+        event: Event,
+        at: Context | None = None,
+        *,
+        key: str | None = None,
+        effects: Sequence[Effect] = (),
+    ) -> bool:
+        """Append `event`; return False if its key is recorded already, and then do nothing.
+
+        Returns before the commit (see `durable`), but waits while too much is not committed. Raises EventInvalid for
+        an event that can't be written and Nondeterminism when the key is recorded for another type.
+        """
+        if key is not None:
+            if (found := self._keys.get(key)) is not None:
+                if found[1] != event.type:
+                    raise Nondeterminism(key, found[1], event.type)
+                return False
+            self._keys[key] = (0, event.type)
+        self._coalescer.flush()
+        try:
+            self._append([Emission(event, at or self.context, key)], effects)
+        except EventInvalid:
+            if key is not None:
+                del self._keys[key]
+            raise
+        await self._log.room()
+        return True
+
+    async def delta(self, delta: Delta, at: Context | None = None) -> None:
+        """Append a piece of streamed text, joined with its neighbours. It has no key: replay may repeat it."""
+        self._coalescer.add(delta, at or self.context)
+        await self._log.room()
+
+    async def keep(self, key: str, value: Any) -> None:
+        """Record a value that replay must find under `key`, without an event."""
+        await self.emit_with([], [self.remember(key, value)])
+
+    def remember(self, key: str, value: Any) -> StepResult:
+        """Return the effect that records `value` under `key`, for an event that carries it along."""
+        body = to_json(value)
+        self._results[key] = body
+        return StepResult(self.run.run_id, key, body)
+
+    async def emit_with(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
+        """Append several events and effects as one: all are recorded, or none. Keys are the caller's to check."""
+        self._coalescer.flush()
+        entry = self._append(emissions, effects)
+        await self._log.room()
+        return entry
+
+    async def durable(self) -> None:
+        """Wait until everything emitted so far is committed. Raises Fenced, or AppendRefused of the last emission."""
+        self._coalescer.flush()
+        if self._last is not None:
+            await self._last.durable()
+
+    async def wait(
+        self, emissions: Sequence[Emission], waiting: dict[str, Any], *, due_in_s: float
+    ) -> NoReturn:
+        """Record that the run waits, and give the worker back: always raises Waiting.
+
+        `waiting` maps the ids of the inputs it waits for to their prompt, schema and deadline; `due_in_s` is when it
+        is claimed in any case (math.inf: never by time alone).
+        """
+        change = RunChange(
+            run_id=self.run.run_id, status=RunStatus.WAITING, waiting=waiting, due_in_s=due_in_s
+        )
+        await self.emit_with(emissions, [change])
+        await self.durable()
+        raise Waiting
+
+    def flush(self) -> None:
+        """Append what is being coalesced."""
+        self._coalescer.flush()
+
+    def close(self) -> None:
+        """Stop the coalescing timer; nothing more is appended."""
+        self._coalescer.close()
+
+    def now(self) -> datetime:
+        """Return the worker's wall time: for timestamps, never for decisions that replay must repeat."""
+        return self.clock.now()
+
+    def _append_delta(self, delta: Delta, context: Context) -> None:
+        if not self._log.fenced:
+            self._append([Emission(delta, context)], ())
+
+    def _append(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
+        entry = self._last = self._log.add(emissions, effects)
+        self._recorder.submit(self._log)
+        return entry
+
+
+class Nondeterminism(EventInvalid):
+    """The workflow took another path than the one recorded: its code changed, or it isn't deterministic."""
+
+    def __init__(self, key: str, recorded: str, now: str) -> None:
+        super().__init__(
+            f"at {key!r} the log has {recorded} but the workflow now emits {now}: a workflow must do the same"
+            " things in the same order when it is replayed; put what varies into ctx.step"
+        )
+        self.key, self.recorded, self.now = key, recorded, now

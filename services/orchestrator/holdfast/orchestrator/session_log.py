@@ -1,0 +1,198 @@
+"""The end of one owned session: events that have a seq but are not committed yet, in order.
+
+Only the owner numbers events, so numbering needs no round trip. What is pending is bounded in bytes: whoever emits
+waits when the database doesn't keep up, instead of filling memory.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from holdfast.events.clock import Clock
+from holdfast.events.codec import encode
+from holdfast.events.errors import HoldfastError
+from holdfast.events.recorded import Emission, RecordedEvent
+from holdfast.events.store import Claim, Effect, EventRow, SessionBatch
+
+# 1 MiB not yet committed: about 2,500 events, a second of a very fast run. Beyond it the emitter waits.
+PENDING_BYTES_MAX = 1024 * 1024
+
+
+class Fenced(HoldfastError):
+    """Another worker owns the session now: append nothing more, do nothing more for it."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """Events that are recorded together with their effects, or not at all."""
+
+    emissions: Sequence[Emission]
+    effects: Sequence[Effect]
+    ids: Sequence[UUID]
+    ts: datetime
+    first: int = 0
+    bodies: list[bytes] = field(default_factory=list[bytes])
+    size: int = 0
+    committed: bool = False
+    error: HoldfastError | None = None
+    waiter: asyncio.Future[None] | None = None
+
+    def settle(self, error: HoldfastError | None = None) -> None:
+        """Tell whoever waits that the entry is committed, or why it never will be."""
+        self.committed, self.error = error is None, error
+        if self.waiter is not None and not self.waiter.done():
+            if error is None:
+                self.waiter.set_result(None)
+            else:
+                self.waiter.set_exception(error)
+
+    async def durable(self) -> None:
+        """Wait until the entry is committed. Raises what kept it out of the log."""
+        if self.committed:
+            return
+        if self.error is not None:
+            raise self.error
+        if self.waiter is None:
+            self.waiter = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self.waiter)
+
+
+class SessionLog:
+    """Numbers, encodes and holds the events of one owned session until the recorder has committed them."""
+
+    def __init__(self, claim: Claim, *, clock: Clock) -> None:
+        self.session, self.session_id, self.epoch = claim.session, claim.session_id, claim.epoch
+        self.committed_head = claim.head
+        self.published = claim.published
+        self.pending: deque[Entry] = deque()
+        self.fenced = False
+        self._next = claim.head + 1
+        self._last_ts = claim.last_ts
+        self._clock = clock
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def head(self) -> int:
+        """The seq of the last event that was added, committed or not."""
+        return self._next - 1
+
+    def add(self, emissions: Sequence[Emission], effects: Sequence[Effect] = ()) -> Entry:
+        """Number and encode events; they are recorded together, with `effects`, in the order of the calls.
+
+        Raises EventInvalid or EventTooLarge for an event that can't be written (nothing is added then), and Fenced.
+        """
+        if self.fenced:
+            raise Fenced(f"session {self.session_id} has another owner")
+        entry = Entry(emissions, effects, [uuid4() for _ in emissions], self._now())
+        self._number(entry, self._next)
+        self.pending.append(entry)
+        self._next += len(emissions)
+        self._bytes += entry.size
+        if self._bytes > PENDING_BYTES_MAX:
+            self._room.clear()
+        return entry
+
+    async def room(self) -> None:
+        """Wait while more than PENDING_BYTES_MAX is not committed. Raises Fenced."""
+        if not self._room.is_set():
+            await self._room.wait()
+        if self.fenced:
+            raise Fenced(f"session {self.session_id} has another owner")
+
+    def batch(self, limit: int) -> tuple[SessionBatch, list[Entry]]:
+        """Return the oldest entries, at least one and about `limit` events, as a batch for the store."""
+        entries: list[Entry] = []
+        events: list[EventRow] = []
+        for entry in self.pending:
+            if entries and len(events) + len(entry.emissions) > limit:
+                break
+            entries.append(entry)
+            events.extend(_rows(entry))
+        return self.batch_of(entries, events), entries
+
+    def batch_of(
+        self, entries: Sequence[Entry], events: Sequence[EventRow] | None = None
+    ) -> SessionBatch:
+        """Return these entries, the oldest ones, as a batch for the store."""
+        if events is None:
+            events = [row for entry in entries for row in _rows(entry)]
+        return SessionBatch(
+            session=self.session,
+            epoch=self.epoch,
+            expected_head=self.committed_head,
+            events=events,
+            effects=[effect for entry in entries for effect in entry.effects],
+            published=self.published,
+        )
+
+    def commit(self, entries: Sequence[Entry]) -> list[RecordedEvent]:
+        """Take committed entries off; return their events for publishing."""
+        recorded: list[RecordedEvent] = []
+        for entry in entries:
+            self._take(entry)
+            for i, emission in enumerate(entry.emissions):
+                event, seq = emission.event, entry.first + i
+                recorded.append(
+                    RecordedEvent(seq, event.type, emission.context.run_id, entry.bodies[i])
+                )
+            entry.settle()
+        self.committed_head += len(recorded)
+        return recorded
+
+    def reject(self, entry: Entry, error: HoldfastError) -> None:
+        """Take the oldest entry off as refused by the log, and number everything behind it anew."""
+        self._take(entry)
+        entry.settle(error)
+        self._next = self.committed_head + 1
+        for later in self.pending:
+            self._number(later, self._next)
+            self._next += len(later.emissions)
+
+    def fence(self) -> None:
+        """Give up everything that is pending: another worker owns the session."""
+        self.fenced = True
+        for entry in self.pending:
+            entry.settle(Fenced(f"session {self.session_id} has another owner"))
+        self.pending.clear()
+        self._room.set()
+
+    def _take(self, entry: Entry) -> None:
+        oldest = self.pending.popleft()
+        assert oldest is entry, "entries are committed in order"
+        self._bytes -= entry.size
+        if self._bytes <= PENDING_BYTES_MAX:
+            self._room.set()
+
+    def _number(self, entry: Entry, first: int) -> None:
+        bodies = [
+            encode(e.event, e.context, session_id=self.session_id, seq=first + i, ts=entry.ts)
+            for i, e in enumerate(entry.emissions)
+        ]
+        entry.first, entry.bodies, entry.size = first, bodies, sum(map(len, bodies))
+
+    def _now(self) -> datetime:
+        """Return the clock's time, never before the session's last event."""
+        now = self._clock.now()
+        if self._last_ts is None or now > self._last_ts:
+            self._last_ts = now
+        return self._last_ts
+
+
+def _rows(entry: Entry) -> list[EventRow]:
+    return [
+        EventRow(
+            entry.ids[i],
+            emission.event.type,
+            emission.context.run_id,
+            emission.key,
+            emission.event.schema_v,
+            entry.ts,
+            entry.bodies[i],
+        )
+        for i, emission in enumerate(entry.emissions)
+    ]

@@ -1,0 +1,60 @@
+"""Publishes what a crash left unpublished, and asks for the expiry of sessions whose time ran out.
+
+The owner of a session is answerable for publishing it; the sweep covers the sessions that nobody owns. Every worker
+sweeps: doing it twice is harmless.
+"""
+
+import random
+
+import structlog
+
+from holdfast.events.clock import Clock, jittered
+from holdfast.events.errors import StoreUnavailable, StreamUnavailable
+from holdfast.events.store import Store
+from holdfast.events.stream import REBASE_EVENTS, Publisher
+
+# A second after the crash at the latest readers are served from the stream again (until then from the store).
+SWEEP_S = 1.0
+
+# Sessions per sweep: a hundred at a read and a script call each is some 50 ms of work.
+SWEEP_SESSIONS = 100
+
+log = structlog.get_logger("holdfast.sweeper")
+
+
+class Sweeper:
+    """Looks every second for sessions whose stream is behind their log."""
+
+    def __init__(
+        self, store: Store, publisher: Publisher, *, clock: Clock, chance: random.Random
+    ) -> None:
+        self._store, self._publisher = store, publisher
+        self._clock, self._chance = clock, chance
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self._clock.sleep(jittered(SWEEP_S, 0.2, self._chance))
+            try:
+                await self.sweep()
+                await self._store.claims.expire_due(limit=SWEEP_SESSIONS)
+            except (StoreUnavailable, StreamUnavailable) as error:
+                log.warning("sweep.failed", error=str(error))
+
+    async def sweep(self) -> int:
+        """Publish what unowned sessions have unpublished; return how many sessions there were."""
+        behind = await self._store.claims.unpublished(limit=SWEEP_SESSIONS)
+        done: dict[int, int] = {}
+        for session, _, head in behind:
+            page = await self._store.reader.read(
+                session, after=max(0, head - REBASE_EVENTS), until=head, limit=REBASE_EVENTS
+            )
+            if page.items:
+                await self._publisher.rebase(
+                    session, page.items, at_rest=page.items[-1].is_terminal
+                )
+            done[session] = head
+        if done:
+            await self._store.claims.mark_published(done)
+            log.info("sweep.published", sessions=len(done))
+        return len(done)

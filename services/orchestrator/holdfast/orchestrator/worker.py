@@ -1,0 +1,255 @@
+"""Finds work, owns its sessions while there is something to do in them, and gives them back.
+
+A hint over Redis says that there is work; a jittered poll finds it without. Claiming is decided by Postgres alone.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from holdfast.events.clock import Clock, jittered
+from holdfast.events.errors import StoreUnavailable
+from holdfast.events.store import Claim, Store
+from holdfast.events.stream import Publisher
+from holdfast.orchestrator.lease import LeaseKeeper
+from holdfast.orchestrator.owner import Owner, OwnerOptions
+from holdfast.orchestrator.publishing import StreamPublisher
+from holdfast.orchestrator.recorder import Recorder
+from holdfast.orchestrator.session_log import Fenced
+from holdfast.orchestrator.workflow import Workflows
+
+# One claim takes at most this many sessions, so that a storm of work spreads over the workers.
+CLAIM_MAX = 16
+
+# How often the workflows are announced; three missed rounds and the worker is not counted as live.
+ANNOUNCE_S = 10.0
+
+log = structlog.get_logger("holdfast.worker")
+
+
+class WorkHints(Protocol):
+    """The ear for hints that there is work."""
+
+    def listen(self) -> AsyncIterator[int | None]:
+        """Yield sessions with work; None when hints may have been lost."""
+        ...
+
+
+class Observer(Protocol):
+    """What a worker counts."""
+
+    def claimed(self, claim: Claim) -> None:
+        """A session was claimed."""
+        ...
+
+    def released(self) -> None:
+        """A session was given back, or lost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker works."""
+
+    name: str
+    lease_s: float
+    poll_s: float
+    sessions_max: int
+    owner: OwnerOptions
+
+
+class Worker:
+    """Owns sessions and runs their workflows until it is drained."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        options: WorkerOptions,
+        workflows: Workflows,
+        recorder: Recorder,
+        publishing: StreamPublisher,
+        publisher: Publisher,
+        leases: LeaseKeeper,
+        hints: WorkHints,
+        observer: Observer,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._store, self._options, self._workflows = store, options, workflows
+        self._recorder, self._publishing, self._publisher = recorder, publishing, publisher
+        self._leases, self._hints, self._observer = leases, hints, observer
+        self._clock, self._chance = clock, chance
+        self._owners: dict[int, Owner] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._draining = False
+        self._ready = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker has announced its workflows and looks for work."""
+        return self._ready.is_set() and not self._draining
+
+    @property
+    def owned(self) -> int:
+        """How many sessions are owned now."""
+        return len(self._owners)
+
+    def drain(self) -> None:
+        """Claim nothing more and stop every run where another worker can go on."""
+        self._draining = True
+        self._look.set()
+        for owner in self._owners.values():
+            owner.drain()
+
+    async def run(self) -> None:
+        """Work until drained. Returns when everything owned was given back."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._listen(), name="worker.hints"),
+                group.create_task(self._announce(), name="worker.announce"),
+            ]
+            while not self._draining:
+                await self._round(group)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            for helper in helpers:
+                helper.cancel()
+        await self._quietly(self._store.registry.withdraw(self._options.name))
+
+    def lost(self, session: int, epoch: int) -> None:
+        """Stop what is done for a session that has another owner."""
+        owner = self._owners.get(session)
+        if owner is not None and owner.claim.epoch == epoch:
+            log.warning("lease.lost", session=owner.claim.session_id, epoch=epoch)
+            owner.fence()
+
+    async def _round(self, group: asyncio.TaskGroup) -> None:
+        """Look for work once; then wait for a hint or the poll's turn."""
+        self._look.clear()
+        found = 0
+        try:
+            await self._leases.active()
+            found = await self._claim(group)
+            await self._tell_owners(list(self._owners))
+        except StoreUnavailable as error:
+            log.warning("claim.failed", error=str(error))
+        if found < CLAIM_MAX:
+            pause = jittered(self._options.poll_s, 0.2, self._chance)
+            await _first(self._look.wait(), self._clock.sleep(pause))
+
+    async def _claim(self, group: asyncio.TaskGroup) -> int:
+        room = min(CLAIM_MAX, self._options.sessions_max - len(self._owners))
+        if room <= 0:
+            return 0
+        claims = await self._store.claims.claim(
+            self._options.name,
+            workflows=list(self._workflows.loaded),
+            lease_s=self._options.lease_s,
+            limit=room,
+        )
+        for claim in claims:
+            self._own(group, claim)
+        return len(claims)
+
+    def _own(self, group: asyncio.TaskGroup, claim: Claim) -> None:
+        self._leases.hold(claim.session, claim.epoch)
+        self._observer.claimed(claim)
+        log.info(
+            "session.claimed",
+            session=claim.session_id,
+            epoch=claim.epoch,
+            head=claim.head,
+            taken_over=claim.taken_over,
+        )
+        owner = Owner(
+            claim,
+            claims=self._store.claims,
+            recorder=self._recorder,
+            workflows=self._workflows,
+            options=self._options.owner,
+            clock=self._clock,
+            chance=self._chance,
+        )
+        self._owners[claim.session] = owner
+        task = group.create_task(self._serve(owner), name=f"session:{claim.session_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, owner: Owner) -> None:
+        """Run one owned session to its release. Whatever happens in it stays in it."""
+        claim, give_back = owner.claim, True
+        try:
+            # A former owner may have died between a commit and its publishing.
+            self._publishing.catch_up(owner.log)
+            await owner.run()
+            if owner.erased:
+                await self._publishing.forget(owner.log)
+        except Fenced:
+            give_back = False
+        except StoreUnavailable as error:
+            log.warning("session.failed", session=claim.session_id, error=str(error))
+        except Exception:
+            # Ours to mend, not the run's: keep the session until the lease runs out, so that
+            # the same thing is not tried a thousand times a second.
+            log.exception("session.failed", session=claim.session_id)
+            give_back = False
+        finally:
+            self._leases.drop(claim.session, claim.epoch)
+            if self._owners.get(claim.session) is owner:
+                del self._owners[claim.session]
+            self._observer.released()
+        if give_back:
+            published = {claim.session: owner.log.published}
+            release = self._store.claims.release({claim.session: claim.epoch}, published=published)
+            await self._quietly(release)
+            log.info("session.released", session=claim.session_id, head=owner.log.head)
+            self._look.set()
+
+    async def _tell_owners(self, sessions: Sequence[int]) -> None:
+        """Hand open commands of owned sessions to their owners."""
+        if not sessions:
+            return
+        by_session: dict[int, list[int]] = {}
+        commands = await self._store.claims.pending(sessions)
+        for i, command in enumerate(commands):
+            by_session.setdefault(command.session, []).append(i)
+        for session, indexes in by_session.items():
+            if (owner := self._owners.get(session)) is not None:
+                owner.tell([commands[i] for i in indexes])
+
+    async def _listen(self) -> None:
+        async for _ in self._hints.listen():
+            # Which session it is doesn't matter: one look finds it whether it is owned here or by nobody.
+            self._look.set()
+
+    async def _announce(self) -> None:
+        infos = self._workflows.infos()
+        while not self._draining:
+            if await self._quietly(self._store.registry.announce(self._options.name, infos)):
+                self._ready.set()
+            await self._clock.sleep(jittered(ANNOUNCE_S if self.ready else 0.5, 0.1, self._chance))
+
+    async def _quietly(self, call: Awaitable[None]) -> bool:
+        """Await a call that may fail without harm: what it does is done again, or runs out by itself."""
+        try:
+            await call
+        except StoreUnavailable as error:
+            log.warning("store.away", error=str(error))
+            return False
+        return True
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    """Wait for whichever comes first."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

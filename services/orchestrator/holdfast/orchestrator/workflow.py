@@ -1,0 +1,146 @@
+"""What a worker can run: a name, a version, what it takes, and the executor that runs it."""
+
+import hashlib
+import importlib
+import inspect
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+
+import structlog
+from pydantic import JsonValue, TypeAdapter
+
+from holdfast.events.errors import HoldfastError
+from holdfast.events.store import WorkflowInfo
+from holdfast.orchestrator.scribe import Scribe
+
+if TYPE_CHECKING:
+    from holdfast.orchestrator.context import WorkflowContext
+
+log = structlog.get_logger("holdfast.workflows")
+
+
+class Executor(Protocol):
+    """Runs one kind of agent. Everything it has to say goes through the scribe."""
+
+    async def execute(self, scribe: Scribe) -> JsonValue:
+        """Run the workflow for `scribe.run`, from its beginning or from what is recorded; return its result.
+
+        May raise Waiting (through the scribe), any Exception to fail the run, and is cancelled to cancel it or to
+        give it to another worker.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow that this worker has loaded."""
+
+    name: str
+    version: str
+    executor: Executor
+    input_schema: Mapping[str, Any] | None = None
+    description: str | None = None
+
+    def info(self) -> WorkflowInfo:
+        """Return what the registry says of it."""
+        return WorkflowInfo(
+            name=self.name,
+            version=self.version,
+            input_schema=self.input_schema,
+            description=self.description,
+        )
+
+
+class WorkflowError(HoldfastError):
+    """A workflow was declared in a way that can't be run; the text says what to change."""
+
+
+@dataclass(slots=True)
+class Workflows:
+    """The workflows of one process, and those that failed to load, by name."""
+
+    loaded: dict[str, Workflow] = field(default_factory=dict[str, Workflow])
+    broken: dict[str, WorkflowInfo] = field(default_factory=dict[str, WorkflowInfo])
+
+    def add(self, workflow: Workflow) -> None:
+        """Take a workflow in. Raises WorkflowError when another one has its name."""
+        known = self.loaded.get(workflow.name)
+        if known is not None and known is not workflow:
+            raise WorkflowError(f"two workflows are called {workflow.name!r}")
+        self.loaded[workflow.name] = workflow
+
+    def load(self, modules: Sequence[str]) -> None:
+        """Import modules and take in every workflow they declare; one that breaks is reported, the rest serve."""
+        for module in modules:
+            try:
+                self._load(module)
+            except Exception as error:
+                name = module.rpartition(".")[2]
+                reason = "".join(traceback.format_exception_only(error)).strip()
+                log.error("workflow.broken", module=module, error=reason, exc_info=error)
+                self.broken[name] = WorkflowInfo(
+                    name=name, version="broken", input_schema=None, load_error=reason[:1000]
+                )
+
+    def infos(self) -> list[WorkflowInfo]:
+        """Return what to announce."""
+        healthy = [workflow.info() for workflow in self.loaded.values()]
+        return healthy + [info for name, info in self.broken.items() if name not in self.loaded]
+
+    def _load(self, module: str) -> None:
+        found = [
+            v for v in vars(importlib.import_module(module)).values() if isinstance(v, Workflow)
+        ]
+        if not found:
+            raise WorkflowError(f"{module} declares no workflow")
+        for workflow in found:
+            self.add(workflow)
+
+
+WorkflowFunction = Callable[["WorkflowContext", Any], Awaitable[Any]]
+
+
+def workflow(
+    name: str, *, version: str | None = None, description: str | None = None
+) -> Callable[[WorkflowFunction], Workflow]:
+    """Make `async def f(ctx, input: Model)` a workflow.
+
+    `input` may be annotated with anything pydantic can validate: it is what callers are told and checked against.
+    Without a `version`, the function's source is hashed, so that a changed workflow is never mistaken for the one
+    that an older worker runs.
+    """
+
+    def declare(function: WorkflowFunction) -> Workflow:
+        # Imported late: the executor needs the context, which needs this module's Workflow for child runs.
+        from holdfast.orchestrator.executors.plain import PlainExecutor
+
+        adapter = _input_adapter(function, name)
+        return Workflow(
+            name=name,
+            version=version or source_version(function),
+            executor=PlainExecutor(function, adapter),
+            input_schema=adapter.json_schema(),
+            description=description or inspect.getdoc(function),
+        )
+
+    return declare
+
+
+def source_version(thing: Any) -> str:
+    """Return a short hash of a function's or class's source."""
+    try:
+        source = inspect.getsource(thing)
+    except (OSError, TypeError):
+        source = repr(thing)
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _input_adapter(function: WorkflowFunction, name: str) -> TypeAdapter[Any]:
+    if not inspect.iscoroutinefunction(function):
+        raise WorkflowError(f"workflow {name!r} must be an `async def`")
+    parameters = list(inspect.signature(function).parameters)
+    if len(parameters) != 2:
+        raise WorkflowError(f"workflow {name!r} must take two arguments: (ctx, input)")
+    return TypeAdapter(get_type_hints(function).get(parameters[1], dict[str, JsonValue]))

@@ -1,0 +1,1 @@
+"""Sample workflows, real ones: `team` (a LangGraph software team) and `ticker` (an ordinary loop)."""
