@@ -1,6 +1,6 @@
 """The fenced append in memory: first everything is looked at, then everything is changed."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import TypeVar
@@ -13,7 +13,6 @@ from holdfast.events.errors import AppendRefused
 from holdfast.events.state_memory import EMPTY, MemoryState, RunRow, SessionRow, later
 from holdfast.events.store import (
     CommandDone,
-    EventRow,
     Outcome,
     RunChange,
     RunStatus,
@@ -68,11 +67,14 @@ class MemoryWriter:
         ids, keys, terminals = set[UUID](), set[tuple[str, str]](), set[str]()
         for batch in batches:
             for event in batch.events:
-                _take("one_event_id", event.event_id, state.event_ids, ids)
-                for key in _keys([event]):
-                    _take("one_key", key, state.keys, keys)
-                for run_id in _terminals([event]):
-                    _take("one_terminal", run_id, state.terminals, terminals)
+                _take("one_event_id", event.event_id, event.event_id in state.event_ids, ids)
+                if event.run_id is None:
+                    continue
+                if event.key is not None:
+                    known = event.key in state.keys.get(event.run_id, ())
+                    _take("one_key", (event.run_id, event.key), known, keys)
+                if event.type in TERMINAL_TYPES:
+                    _take("one_terminal", event.run_id, event.run_id in state.terminals, terminals)
             for effect in batch.effects:
                 if isinstance(effect, RunChange):
                     orjson.dumps(effect.waiting)
@@ -80,13 +82,12 @@ class MemoryWriter:
     def _record(self, batch: SessionBatch, now: datetime) -> None:
         state, row = self._state, self._state.sessions[batch.session]
         for seq, event in enumerate(batch.events, row.head + 1):
-            run = state.runs.get(event.run_id or "")
-            if run is not None and event.key is not None:
-                run.keys[event.key] = (seq, event.type)
+            state.event_ids.add(event.event_id)
+            if event.run_id is not None and event.key is not None:
+                state.keys.setdefault(event.run_id, {})[event.key] = (seq, event.type)
+            if event.run_id is not None and event.type in TERMINAL_TYPES:
+                state.terminals.add(event.run_id)
         row.events += batch.events
-        state.event_ids.update(event.event_id for event in batch.events)
-        state.keys.update(_keys(batch.events))
-        state.terminals.update(_terminals(batch.events))
         row.published = max(row.published, batch.published)
         if batch.events:
             row.last_ts = batch.events[-1].ts
@@ -133,9 +134,12 @@ class MemoryWriter:
             run.workflow_v = change.workflow_v
 
     def _keep_result(self, row: SessionRow, result: StepResult) -> None:
-        run = self._run_of(row, result.run_id)
-        if run is not None and result.key not in run.results:
-            run.results[result.key] = result.body
+        results = self._state.results.setdefault(result.run_id, {})
+        if result.key in results:
+            return
+        results[result.key] = result.body
+        row.with_results.add(result.run_id)
+        if run := self._run_of(row, result.run_id):
             run.strikes = 0
 
     def _erase(self, row: SessionRow) -> None:
@@ -143,13 +147,17 @@ class MemoryWriter:
         # The erasing event is its batch's last: nothing follows an erasure.
         gone, row.events = row.events[:-1], row.events[-1:]
         row.min_seq += len(gone)
-        state.event_ids.difference_update(event.event_id for event in gone)
-        state.keys.difference_update(_keys(gone))
-        state.terminals.difference_update(_terminals(gone))
+        for event in gone:
+            state.event_ids.discard(event.event_id)
+            if event.run_id is not None and event.key is not None:
+                del state.keys[event.run_id][event.key]
+            if event.run_id is not None and event.type in TERMINAL_TYPES:
+                state.terminals.discard(event.run_id)
+        for run_id in row.with_results:
+            del state.results[run_id]
+        row.with_results.clear()
         row.metadata = EMPTY
         for run in row.runs:
-            run.keys = {key: place for key, place in run.keys.items() if place[0] >= row.min_seq}
-            run.results = {}
             run.input, run.waiting, run.user_id = None, EMPTY, None
         for command in row.commands:
             command.body = EMPTY
@@ -161,16 +169,8 @@ class MemoryWriter:
 _Taken = TypeVar("_Taken", bound=Hashable)
 
 
-def _take(rule: str, what: _Taken, recorded: Set[_Taken], new: set[_Taken]) -> None:
+def _take(rule: str, what: _Taken, recorded: bool, new: set[_Taken]) -> None:
     """Note something that the log may hold once. Raises AppendRefused when it holds it, or is about to."""
-    if what in recorded or what in new:
+    if recorded or what in new:
         raise AppendRefused(rule)
     new.add(what)
-
-
-def _keys(events: Iterable[EventRow]) -> Iterable[tuple[str, str]]:
-    return ((e.run_id, e.key) for e in events if e.run_id is not None and e.key is not None)
-
-
-def _terminals(events: Iterable[EventRow]) -> Iterable[str]:
-    return (e.run_id for e in events if e.run_id is not None and e.type in TERMINAL_TYPES)

@@ -64,8 +64,8 @@ class MemoryClaims:
     async def journal(self, run_id: str) -> Journal:
         """Return what is recorded of a run."""
         await self._state.turn()
-        run = self._state.runs.get(run_id)
-        return Journal({}, {}) if run is None else Journal(dict(run.keys), dict(run.results))
+        keys, results = self._state.keys.get(run_id, {}), self._state.results.get(run_id, {})
+        return Journal(dict(keys), dict(results))
 
     async def strike(self, run_id: str) -> int:
         """Count a takeover of the run that brought no new step yet; return how many there were in a row."""

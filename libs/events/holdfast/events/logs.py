@@ -26,8 +26,9 @@ def configure_logging(level: str = "info", *, console: bool = False) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-        structlog.processors.format_exc_info,
     ]
+    if not console:
+        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -39,7 +40,8 @@ def configure_logging(level: str = "info", *, console: bool = False) -> None:
         cache_logger_on_first_use=True,
     )
     last: Processor = (
-        structlog.dev.ConsoleRenderer()
+        # Its own tracebacks show every local variable: seconds of work, and secrets.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer(sort_keys=False, default=str)
     )

@@ -43,7 +43,7 @@ One event is one line of JSON, the same bytes for every reader:
 
 ```json
 {{"v":1,"seq":7,"type":"message.delta","session_id":"ses_1","run_id":"run_1","attempt":1,\
-"ts":"2026-11-21T09:00:00.123Z","agent":"Engineer","step":"talk#1","data":{{"message_id":"msg_1","text":"Hel"}}}}
+"ts":"2026-11-21T09:00:00.123Z","agent":"Engineer","step":"talk#1","data":{{"message_id":"msg_1","text":"Good"}}}}
 ```
 
 | field | meaning |

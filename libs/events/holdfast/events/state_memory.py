@@ -56,7 +56,7 @@ class CommandRow:
 
 @dataclass(slots=True, kw_only=True)
 class RunRow:
-    """A run, and what is recorded of it beside its events."""
+    """A run."""
 
     run_id: str
     session: int
@@ -75,8 +75,6 @@ class RunRow:
     trace_id: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    keys: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
-    results: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def due(self, now: datetime) -> bool:
         """Tell whether its time has come."""
@@ -105,6 +103,8 @@ class SessionRow:
     # Contiguous from `min_seq` to the head: the event of a seq is at `seq - min_seq`.
     events: list[EventRow] = field(default_factory=list[EventRow])
     runs: list[RunRow] = field(default_factory=list[RunRow])
+    # The ids of runs with step results, for the erasure.
+    with_results: set[str] = field(default_factory=set[str])
     commands: list[CommandRow] = field(default_factory=list[CommandRow])
 
     @property
@@ -153,8 +153,11 @@ class MemoryState:
     # Sessions that may have something to do. Nothing begins without a command, so `ask` adds all.
     busy: set[int] = field(default_factory=set[int])
     event_ids: set[UUID] = field(default_factory=set[UUID])
-    # (run, key) and runs with a terminal event: what the log's unique indexes look at.
-    keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    # What is recorded of a run, whether or not it has a row: children have none.
+    keys: dict[str, dict[str, tuple[int, str]]] = field(
+        default_factory=dict[str, dict[str, tuple[int, str]]]
+    )
+    results: dict[str, dict[str, bytes]] = field(default_factory=dict[str, dict[str, bytes]])
     terminals: set[str] = field(default_factory=set[str])
     answers: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = field(
         default_factory=dict[tuple[str, str], tuple[bytes, dict[str, Any]]]

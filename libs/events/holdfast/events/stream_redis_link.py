@@ -4,12 +4,17 @@ They never repeat a command by themselves: whether a repetition is harmless is f
 know (redis-py's own default is ten more tries of anything, XADD included).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    BlockingConnectionPool,
+    Connection,
+    parse_url,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -86,8 +91,6 @@ def pubsub_connection(url: str, patience: Patience) -> AbstractConnection:
 
 
 def _settings(url: str, patience: Patience, *, name: str, read_timeout_s: float) -> dict[str, Any]:
-    from redis.asyncio.connection import Connection
-
     # Ours come last: options of the URL may not bring back what we switched off.
     return {
         "connection_class": Connection,
@@ -107,7 +110,7 @@ def _settings(url: str, patience: Patience, *, name: str, read_timeout_s: float)
 
 
 @contextmanager
-def stream_errors() -> Iterator[None]:
+def stream_errors() -> Generator[None]:
     """Turn the driver's errors into StreamUnavailable."""
     try:
         yield

@@ -7,8 +7,8 @@ under load 1,000 publishes cost one write and one read instead of 1,000, at rest
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from redis.asyncio import Redis
@@ -39,11 +39,7 @@ class _Call:
     key: str
     arguments: Sequence[Argument]
     size: int
-    answer: asyncio.Future[bytes] = field(default_factory=lambda: _future())
-
-
-def _future() -> asyncio.Future[bytes]:
-    return asyncio.get_running_loop().create_future()
+    answer: asyncio.Future[bytes]
 
 
 class Caller:
@@ -64,11 +60,12 @@ class Caller:
         """
         if self._closed:
             raise StreamUnavailable("the stream is closed")
-        call = _Call(script, key, arguments, size)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        call = _Call(script, key, arguments, size, answer)
         self._waiting.append(call)
         if self._trips is None or self._trips.done():
             self._trips = asyncio.create_task(self._make_trips(), name="stream-calls")
-        return await call.answer
+        return await answer
 
     async def close(self) -> None:
         """Fail the calls that wait, and let no more in."""
@@ -76,6 +73,7 @@ class Caller:
         if self._trips is not None:
             self._trips.cancel()
             await asyncio.gather(self._trips, return_exceptions=True)
+        self._fail_all(self._waiting, StreamUnavailable("the stream is closed"))
 
     async def _make_trips(self) -> None:
         trip: list[_Call] = []
@@ -86,12 +84,18 @@ class Caller:
                 except REDIS_ERRORS as error:
                     for call in trip:
                         _fail(call, error)
-        except BaseException:
-            for call in (*trip, *self._waiting):
-                if not call.answer.done():
-                    call.answer.set_exception(StreamUnavailable("the stream was closed"))
-            self._waiting.clear()
+        except asyncio.CancelledError:
+            self._fail_all(trip, StreamUnavailable("the stream was closed"))
             raise
+        except Exception as error:  # noqa: BLE001 (whoever waits gets it)
+            self._fail_all((*trip, *self._waiting), error)
+            self._waiting.clear()
+
+    @staticmethod
+    def _fail_all(calls: Iterable[_Call], error: Exception) -> None:
+        for call in calls:
+            if not call.answer.done():
+                call.answer.set_exception(error)
 
     def _next_trip(self) -> list[_Call]:
         trip: list[_Call] = []

@@ -80,10 +80,14 @@ class Core:
         return f"{place}#{self._ordinals[place]}"
 
     async def _begin(self, key: str, started: Event, name: str) -> Context:
-        """Record that a step begins, or begins anew after an attempt that did not finish it."""
+        """Record that a step begins, or begins anew after an attempt that did not finish it.
+
+        `step.restarted` makes readers drop all that the step showed before, so it is shown again from its start.
+        """
         at = replace(self._at, step=key)
         if not await self._scribe.emit(started, at, key=f"{key}/started"):
             await self._scribe.emit(StepRestarted(name=name), at)
+            await self._scribe.emit(started, at)
         return at
 
 

@@ -155,7 +155,7 @@ class _Thought:
             reasoning_id=self.id, content=self.text, duration_ms=ms_since(self._began)
         )
         effects = [self._scribe.remember(self._key, self.text)] if remember else []
-        await self._scribe.emit(done, at, key=f"{self._key}/reasoned", effects=effects)
+        await self._scribe.emit(done, at, effects=effects)
 
 
 class _Call:
@@ -198,7 +198,7 @@ class _Call:
                 content_type=self._content_type,
                 duration_ms=ms_since(self._began),
             )
-            await self._scribe.emit(done, self._at, key=f"{self._key}/said")
+            await self._scribe.emit(done, self._at)
         finished = self._finished
         reply = Reply(
             self._text,
@@ -237,14 +237,14 @@ class _Call:
                 self._scribe, f"{self._run_id}.{self._key}.reasoning", self._key
             )
             started = ReasoningStarted(reasoning_id=self._thought.id)
-            await self._scribe.emit(started, self._at, key=f"{self._key}/thinking")
+            await self._scribe.emit(started, self._at)
         await self._thought.add(text, self._at)
 
     async def _say(self, text: str) -> None:
         await self._end_thought()
         if not self._text:
             started = MessageStarted(message_id=self._message_id, content_type=self._content_type)
-            await self._scribe.emit(started, self._at, key=f"{self._key}/saying")
+            await self._scribe.emit(started, self._at)
         self._text += text
         await self._scribe.delta(MessageDelta(message_id=self._message_id, text=text), self._at)
 

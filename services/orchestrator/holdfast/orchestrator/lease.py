@@ -87,6 +87,11 @@ class LeaseKeeper:
         """Seconds since the leases were known to be held."""
         return time.monotonic() - self._renewed_at
 
+    @property
+    def loop_blocked(self) -> bool:
+        """Whether the event loop has not ticked for as long as a renewal may wait."""
+        return time.monotonic() - self._ticked_at > self._period_s
+
     async def active(self) -> None:
         """Wait while the worker is suspended."""
         await self._active.wait()
@@ -145,7 +150,7 @@ class LeaseKeeper:
                 # The deadline counts from before the renewal was sent: the database may have
                 # extended the lease at any moment since.
                 asked_at = time.monotonic()
-                if asked_at - self._ticked_at > self._period_s:
+                if self.loop_blocked:
                     log.warning(
                         "lease.loop-blocked", blocked_s=round(asked_at - self._ticked_at, 2)
                     )

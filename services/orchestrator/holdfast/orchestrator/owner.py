@@ -45,7 +45,7 @@ from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt, Cancellation
 from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
-from holdfast.orchestrator.workflow import Workflows
+from holdfast.orchestrator.workflow import Forgets, Workflows
 
 log = structlog.get_logger("holdfast.owner")
 
@@ -320,6 +320,10 @@ class Owner:
                 self._deferred.append(command)
                 return
             self._append(*_cancelled(run, None, "the session is erased", self._age_ms(run)))
+        # What executors keep goes first: if that fails, the command stays open and is taken up again.
+        for workflow in self._workflows.loaded.values():
+            if isinstance(workflow.executor, Forgets):
+                await workflow.executor.forget(self.claim.session)
         self._status = SessionStatus.ERASED
         event = SessionErased(erased_through=self.log.head, reason=command.body.get("reason"))
         entry = self._append(

@@ -81,10 +81,10 @@ class Scribe:
         """Tell whether an event of this key is in the log, or on its way there."""
         return key in self._keys
 
-    def recorded_seq(self, key: str) -> int | None:
-        """Return the seq of the event of this key, when an earlier attempt recorded it."""
-        found = self._keys.get(key)
-        return found[0] if found else None
+    def keys(self, prefix: str) -> list[str]:
+        """Return the recorded keys that begin with `prefix`, in the order of the log."""
+        found = [(seq, key) for key, (seq, _) in self._keys.items() if key.startswith(prefix)]
+        return [key for _, key in sorted(found)]
 
     def result(self, key: str) -> JsonValue | Missing:
         """Return the value recorded under `key`, or MISSING."""

@@ -14,7 +14,6 @@ import structlog
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import Claim, Store
-from holdfast.events.stream import Publisher
 from holdfast.orchestrator.lease import LeaseKeeper
 from holdfast.orchestrator.owner import Owner, OwnerOptions
 from holdfast.orchestrator.publishing import StreamPublisher
@@ -73,7 +72,6 @@ class Worker:
         workflows: Workflows,
         recorder: Recorder,
         publishing: StreamPublisher,
-        publisher: Publisher,
         leases: LeaseKeeper,
         hints: WorkHints,
         observer: Observer,
@@ -81,7 +79,7 @@ class Worker:
         chance: random.Random,
     ) -> None:
         self._store, self._options, self._workflows = store, options, workflows
-        self._recorder, self._publishing, self._publisher = recorder, publishing, publisher
+        self._recorder, self._publishing = recorder, publishing
         self._leases, self._hints, self._observer = leases, hints, observer
         self._clock, self._chance = clock, chance
         self._owners: dict[int, Owner] = {}
@@ -107,8 +105,11 @@ class Worker:
         for owner in self._owners.values():
             owner.drain()
 
-    async def run(self) -> None:
-        """Work until drained. Returns when everything owned was given back."""
+    async def run(self, *, drain_s: float) -> None:
+        """Work until drained. Returns when everything owned was given back, or `drain_s` after the drain began.
+
+        What is not given back by then is taken over when its lease runs out.
+        """
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._listen(), name="worker.hints"),
@@ -116,8 +117,11 @@ class Worker:
             ]
             while not self._draining:
                 await self._round(group)
-            while self._tasks:
-                await asyncio.wait(self._tasks)
+            if self._tasks:
+                _, late = await asyncio.wait(set(self._tasks), timeout=drain_s)
+                for task in late:
+                    log.warning("drain.late", task=task.get_name())
+                    task.cancel()
             for helper in helpers:
                 helper.cancel()
         await self._quietly(self._store.registry.withdraw(self._options.name))

@@ -5,8 +5,9 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_type_hints, runtime_checkable
 
 import structlog
 from pydantic import JsonValue, TypeAdapter
@@ -17,6 +18,8 @@ from holdfast.orchestrator.scribe import Scribe
 
 if TYPE_CHECKING:
     from holdfast.orchestrator.context import WorkflowContext
+
+T = TypeVar("T")
 
 log = structlog.get_logger("holdfast.workflows")
 
@@ -30,6 +33,38 @@ class Executor(Protocol):
         May raise Waiting (through the scribe), any Exception to fail the run, and is cancelled to cancel it or to
         give it to another worker.
         """
+        ...
+
+
+class Resources:
+    """What executors share in one process: opened when first asked for, closed in reverse at the end."""
+
+    def __init__(self, database_url: str, stack: AsyncExitStack) -> None:
+        self.database_url, self._stack = database_url, stack
+        self._shared: dict[str, Any] = {}
+
+    async def shared(self, name: str, make: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+        """Return the resource of this name, made on the first call."""
+        if name not in self._shared:
+            self._shared[name] = await self._stack.enter_async_context(make())
+        return cast("T", self._shared[name])
+
+
+@runtime_checkable
+class Opens(Protocol):
+    """An executor that needs something opened before its first run."""
+
+    async def open(self, resources: Resources) -> None:
+        """Get ready. Raises what keeps the workflow from being run: it is reported as broken then."""
+        ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """An executor that keeps state of its own about a session."""
+
+    async def forget(self, session: int) -> None:
+        """Delete it: the session is being erased. Harmless when repeated."""
         ...
 
 
@@ -76,18 +111,31 @@ class Workflows:
         for module in modules:
             try:
                 self._load(module)
-            except Exception as error:
-                name = module.rpartition(".")[2]
-                reason = "".join(traceback.format_exception_only(error)).strip()
-                log.error("workflow.broken", module=module, error=reason, exc_info=error)
-                self.broken[name] = WorkflowInfo(
-                    name=name, version="broken", input_schema=None, load_error=reason[:1000]
-                )
+            except Exception as error:  # noqa: BLE001 - a stranger's module
+                # Somebody else's module may raise anything while it is imported.
+                self._report(module.rpartition(".")[2], error)
+
+    async def open(self, resources: Resources) -> None:
+        """Open what the executors need; a workflow whose executor can't be opened is broken."""
+        for name, workflow in list(self.loaded.items()):
+            if isinstance(workflow.executor, Opens):
+                try:
+                    await workflow.executor.open(resources)
+                except Exception as error:  # noqa: BLE001 - the rest must serve
+                    del self.loaded[name]
+                    self._report(name, error)
 
     def infos(self) -> list[WorkflowInfo]:
         """Return what to announce."""
         healthy = [workflow.info() for workflow in self.loaded.values()]
         return healthy + [info for name, info in self.broken.items() if name not in self.loaded]
+
+    def _report(self, name: str, error: Exception) -> None:
+        reason = "".join(traceback.format_exception_only(error)).strip()
+        log.error("workflow.broken", workflow=name, error=reason, exc_info=error)
+        self.broken[name] = WorkflowInfo(
+            name=name, version="broken", input_schema=None, load_error=reason[:1000]
+        )
 
     def _load(self, module: str) -> None:
         found = [
@@ -128,13 +176,17 @@ def workflow(
     return declare
 
 
-def source_version(thing: Any) -> str:
-    """Return a short hash of a function's or class's source."""
-    try:
-        source = inspect.getsource(thing)
-    except (OSError, TypeError):
-        source = repr(thing)
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+def source_version(*things: Any) -> str:
+    """Return a short hash of the source of functions and classes."""
+    digest = hashlib.sha256()
+    for thing in things:
+        try:
+            source = inspect.getsource(thing)
+        except (OSError, TypeError):
+            # Built elsewhere (a partial, a C function): its name is all that stays the same between processes.
+            source = getattr(thing, "__qualname__", type(thing).__qualname__)
+        digest.update(source.encode())
+    return digest.hexdigest()[:12]
 
 
 def _input_adapter(function: WorkflowFunction, name: str) -> TypeAdapter[Any]:

@@ -1,0 +1,225 @@
+"""One pub/sub connection that finds its way back, with everything it was subscribed to."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import islice
+
+import structlog
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from holdfast.events.clock import Clock, jittered
+from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience
+
+# Channels in one SUBSCRIBE: 500 × 45 bytes = 22 KB, so that 10,000 sessions are 20 commands.
+SUBSCRIBE_CHANNELS_MAX = 500
+
+# Tries to come back are spread by half either way, so that many processes don't come at once.
+BACK_OFF_SPREAD = 0.5
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+
+class Ear:
+    """Hears wanted channels over one connection, for ever.
+
+    `on_message` gets the channel and the payload; `on_back` is called whenever messages may have
+    been missed and all subscriptions are in force again. Both are called between two reads and
+    must not wait.
+    """
+
+    def __init__(
+        self,
+        make_connection: Callable[[], AbstractConnection],
+        *,
+        on_message: Callable[[bytes, bytes], None],
+        on_back: Callable[[], None],
+        patience: Patience,
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._make_connection = make_connection
+        self._on_message = on_message
+        self._on_back = on_back
+        self._patience = patience
+        self._clock = clock
+        self._chance = chance
+        self._wanted: set[bytes] = set()
+        self._waiting: dict[bytes, asyncio.Future[None]] = {}
+        # Of the present connection: what was asked for, and how many answers to that are to come.
+        self._asked: set[bytes] = set()
+        self._answers_due: Counter[bytes] = Counter()
+        self._changed: dict[bytes, None] = {}
+        self._change = asyncio.Event()
+        self._restoring: set[bytes] = set()  # wanted when it began, and not heard yet
+        self._whole = False  # nothing is left to restore
+        self._missed = False  # messages may have been missed since `on_back`
+        self._away = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether every wanted channel is heard, apart from those being added."""
+        return self._whole
+
+    async def want(self, channel: bytes) -> None:
+        """Hear a channel; returns when it is heard, or Redis is away. Needs `run` to be running."""
+        self._wanted.add(channel)
+        self._note_change(channel)
+        if self._away or self._is_heard(channel):
+            return
+        waiting = self._waiting.get(channel)
+        if waiting is None:
+            waiting = self._waiting[channel] = asyncio.get_running_loop().create_future()
+        # Shielded: others may wait for the same channel.
+        await asyncio.shield(waiting)
+
+    def forget(self, channel: bytes) -> None:
+        """Stop hearing a channel. A message that is on its way may still come."""
+        self._wanted.discard(channel)
+        self._note_change(channel)
+        if waiting := self._waiting.pop(channel, None):
+            _resolve(waiting)
+        self._restored(channel)
+
+    def fall_silent(self) -> None:
+        """Count as away, and keep nobody waiting; for the end of a connection, or of `run`."""
+        self._away = self._missed = True
+        self._whole = False
+        self._restoring.clear()
+        self._asked.clear()
+        self._answers_due.clear()
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            _resolve(future)
+
+    async def run(self) -> None:
+        """Hear until cancelled."""
+        back_off = self._patience.back_off_min_s
+        while True:
+            connection = self._make_connection()
+            try:
+                await self._hear_over(connection)
+            except* REDIS_ERRORS as errors:
+                if not self._away:
+                    reason = str(errors.exceptions[0])
+                    _log.warning("stream.away", channels=len(self._wanted), reason=reason)
+            finally:
+                was_whole = self._whole
+                self.fall_silent()
+                await _close(connection)
+            if was_whole:
+                back_off = self._patience.back_off_min_s
+            await self._clock.sleep(jittered(back_off, BACK_OFF_SPREAD, self._chance))
+            back_off = min(2 * back_off, self._patience.back_off_max_s)
+
+    async def _hear_over(self, connection: AbstractConnection) -> None:
+        await connection.connect()
+        if self._away:
+            _log.info("stream.back", channels=len(self._wanted))
+        self._away = False
+        self._changed = dict.fromkeys(self._wanted)
+        self._change.set()
+        self._restoring = set(self._wanted)
+        if not self._restoring:
+            self._become_whole()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._speak(connection))
+            tasks.create_task(self._listen(connection))
+
+    async def _speak(self, connection: AbstractConnection) -> None:
+        """Subscribe and unsubscribe in batches, and ask for signs of life.
+
+        The only one that writes, so that commands never mix.
+        """
+        loop = asyncio.get_running_loop()
+        next_ping = loop.time() + self._patience.ping_every_s
+        while True:
+            try:
+                async with asyncio.timeout_at(next_ping):
+                    await self._change.wait()
+            except TimeoutError:
+                next_ping = loop.time() + self._patience.ping_every_s
+                await _send(connection, "PING")
+                continue
+            self._change.clear()
+            changed, self._changed = self._changed, {}
+            more = [c for c in changed if c in self._wanted and c not in self._asked]
+            less = [c for c in changed if c not in self._wanted and c in self._asked]
+            self._asked.update(more)
+            self._asked.difference_update(less)
+            # Before anything is sent: an answer can come while the rest is still being written.
+            self._answers_due.update(more)
+            self._answers_due.update(less)
+            for command, channels in (("SUBSCRIBE", more), ("UNSUBSCRIBE", less)):
+                for batch in _batched(channels):
+                    await _send(connection, command, *batch)
+
+    async def _listen(self, connection: AbstractConnection) -> None:
+        while True:
+            said = await connection.read_response(timeout=self._patience.silence_s)
+            if said is None:
+                raise RedisConnectionError("silent for longer than a ping takes")
+            match said:
+                case [b"message", bytes(channel), bytes(payload)]:
+                    if channel in self._wanted:
+                        self._on_message(channel, payload)
+                case [b"subscribe" | b"unsubscribe", bytes(channel), _]:
+                    self._answered(channel)
+                case _:
+                    pass  # a PONG: any word is a sign of life
+
+    def _answered(self, channel: bytes) -> None:
+        # Of subscribe, unsubscribe, subscribe in a row only the third answer counts.
+        self._answers_due[channel] -= 1
+        if self._answers_due[channel] <= 0:
+            del self._answers_due[channel]
+            if channel in self._asked and (waiting := self._waiting.pop(channel, None)):
+                _resolve(waiting)
+            self._restored(channel)
+
+    def _restored(self, channel: bytes) -> None:
+        if channel in self._restoring:
+            self._restoring.discard(channel)
+            if not self._restoring:
+                self._become_whole()
+
+    def _become_whole(self) -> None:
+        self._whole = True
+        if self._missed:
+            # Not before every subscription is in force: what is published from here on is heard,
+            # and what was published before is found by looking.
+            self._missed = False
+            self._on_back()
+
+    def _is_heard(self, channel: bytes) -> bool:
+        return channel in self._asked and not self._answers_due[channel]
+
+    def _note_change(self, channel: bytes) -> None:
+        self._changed[channel] = None
+        self._change.set()
+
+
+def _batched(channels: Iterable[bytes]) -> Iterable[list[bytes]]:
+    rest = iter(channels)
+    while batch := list(islice(rest, SUBSCRIBE_CHANNELS_MAX)):
+        yield batch
+
+
+async def _send(connection: AbstractConnection, *command: str | bytes) -> None:
+    if not connection.is_connected:
+        # send_command would connect again by itself, to a server that knows of no subscription.
+        raise RedisConnectionError("the connection is closed")
+    await connection.send_command(*command, check_health=False)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with suppress(*REDIS_ERRORS):  # it is gone either way
+        await connection.disconnect()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,163 @@
+"""Where a gateway is put together: the only module that knows which store and which stream there are."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+
+from holdfast.events.clock import Clock, SystemClock
+from holdfast.events.errors import StoreError, StoreUnavailable
+from holdfast.events.store import Store
+from holdfast.events.store_postgres import PostgresStore, open_store
+from holdfast.events.stream import Publisher, Wakes, Window
+from holdfast.events.stream_redis import RedisStream
+from holdfast.gateway.cors import Cors
+from holdfast.gateway.edge import Edge
+from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.hub import Hub
+from holdfast.gateway.limits import Limits
+from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.openapi import install_openapi
+from holdfast.gateway.options import HubOptions
+from holdfast.gateway.problems import install_problems
+from holdfast.gateway.routes import events, operations, replay, runs, sessions, state, streams
+from holdfast.gateway.routes import workflows as workflow_routes
+from holdfast.gateway.settings import Settings
+from holdfast.gateway.workflows import Workflows
+
+# Design of the whole: with six connections for each replica, sixteen replicas fit into Postgres' default of 100.
+POOL_MAX = 6
+
+# A Postgres that is started together with the gateway is up within seconds; after a minute somebody should look.
+STORE_WAIT_S = 60.0
+STORE_RETRY_S = 1.0
+
+log = structlog.get_logger("holdfast.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What a gateway stands on: the log, and the three sides of the stream that it uses."""
+
+    store: Store
+    publisher: Publisher
+    window: Window
+    wakes: Wakes
+
+
+OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return a gateway over Postgres and Redis, which it opens when it starts and closes when it ends."""
+    return build(settings, lambda: open_backends(settings))
+
+
+def build(
+    settings: Settings,
+    backends: OpenBackends,
+    *,
+    clock: Clock | None = None,
+    chance: random.Random | None = None,
+) -> FastAPI:
+    """Return a gateway over any backends; tests pass the in-memory twins, a clock and a seed."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with backends() as opened:
+            gateway = _gateway(
+                settings, opened, metrics, clock or SystemClock(), chance or random.Random()
+            )
+            app.state.gateway = gateway
+            async with gateway.hub:
+                yield
+                gateway.draining = True
+
+    app = FastAPI(
+        title="Holdfast gateway",
+        version="1",
+        description="Sessions, runs and their events; every stream resumes from the id of its last event.",
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect is an answer that no client here expects
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    for module in (sessions, runs, streams, events, replay, state, workflow_routes, operations):
+        app.include_router(module.router)
+    install_problems(app)
+    install_openapi(app)
+    # The last one added is the outermost.
+    app.add_middleware(Limits)
+    app.add_middleware(Cors, origins=settings.cors_origins)
+    app.add_middleware(Edge, seen=metrics.responded)
+    return app
+
+
+@asynccontextmanager
+async def open_backends(settings: Settings) -> AsyncGenerator[Backends]:
+    """Open Postgres and Redis. Raises StoreError when the log can't be had or isn't safe."""
+    async with AsyncExitStack() as stack:
+        store = await _open_store(settings)
+        stack.push_async_callback(store.close)
+        await _check_durable(store, settings)
+        # Opening this connects to nothing: a gateway without Redis starts, and serves a second late.
+        stream = RedisStream.open(settings.redis_url.get_secret_value(), log_id=store.log_id)
+        stack.push_async_callback(stream.close)
+        yield Backends(store, stream, stream, stream.wakes())
+
+
+async def _open_store(settings: Settings) -> PostgresStore:
+    url = settings.database_url.get_secret_value()
+    deadline = asyncio.get_running_loop().time() + STORE_WAIT_S
+    while True:
+        try:
+            return await open_store(url, pool_max=POOL_MAX, application_name="holdfast-gateway")
+        except StoreUnavailable as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            log.warning("store.awaited", reason=str(error))
+        await asyncio.sleep(STORE_RETRY_S)
+
+
+async def _check_durable(store: Store, settings: Settings) -> None:
+    health = await store.health()
+    if not health.durable and not settings.unsafe_dev:
+        raise StoreError(
+            "Postgres may lose what it confirmed (fsync, full_page_writes or synchronous_commit is off);"
+            " switch it on, or set HOLDFAST_UNSAFE_DEV=1 where nothing matters"
+        )
+
+
+def _gateway(
+    settings: Settings, backends: Backends, metrics: Metrics, clock: Clock, chance: random.Random
+) -> Gateway:
+    hub = Hub(
+        reader=backends.store.reader,
+        window=backends.window,
+        wakes=backends.wakes,
+        clock=clock,
+        chance=chance,
+        options=HubOptions(
+            heartbeat_s=settings.heartbeat_s,
+            send_deadline_s=settings.send_deadline_s,
+            drain_s=settings.drain_s,
+        ),
+        observer=metrics,
+    )
+    return Gateway(
+        settings=settings,
+        store=backends.store,
+        publisher=backends.publisher,
+        wakes=backends.wakes,
+        hub=hub,
+        workflows=Workflows(backends.store.registry, clock),
+        metrics=metrics,
+        clock=clock,
+        chance=chance,
+    )

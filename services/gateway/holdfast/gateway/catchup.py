@@ -1,0 +1,149 @@
+"""Pages of the store as pieces ready to send, read once for all who ask for the same one at about the same time."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from holdfast.events.clock import Clock
+from holdfast.events.store import PAGE_EVENTS_MAX, Reader
+from holdfast.gateway.ending import Ending
+from holdfast.gateway.observer import Observer
+from holdfast.gateway.options import HubOptions
+from holdfast.gateway.ring import Entry, Piece
+from holdfast.gateway.selection import Selection
+from holdfast.gateway.sift import sift
+from holdfast.gateway.tasks import Spawn, fail, succeed
+
+# Pages being read at once: each holds a connection of the gateway's few for about 2 ms. 8 × 500 events per 2 ms is
+# more than the loop can send; the rest of a reconnect storm waits here instead of in the pool.
+READS_MAX = 8
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A page of one selection, framed. Every wanted event with `after < seq <= through` is in it."""
+
+    after: int
+    pieces: tuple[Piece, ...]
+    through: int
+    head: int
+    min_seq: int
+    ending: Ending | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of frames."""
+        return sum(len(piece.frames) for piece in self.pieces)
+
+
+class Catchup:
+    """Single flight: a wave of clients that reconnect from one cursor costs one read and one blob of frames."""
+
+    def __init__(
+        self, reader: Reader, spawn: Spawn, clock: Clock, options: HubOptions, observer: Observer
+    ) -> None:
+        self._reader, self._spawn, self._clock = reader, spawn, clock
+        self._options, self._observer = options, observer
+        self._reading = asyncio.Semaphore(READS_MAX)
+        self._flights: dict[Key, asyncio.Future[Leaf]] = {}
+        self._kept: OrderedDict[Key, tuple[float, Leaf]] = OrderedDict()
+        self.bytes = 0
+
+    async def leaf(
+        self, session: int, selection: Selection, *, after: int, until: int | None = None
+    ) -> Leaf:
+        """Return the page after seq `after`. Raises StoreUnavailable.
+
+        An answer that brings nothing new was read after this call: an older one might just be too old.
+        """
+        key = (session, after, until, *selection.key)
+        self._expire()
+        if (kept := self._kept.get(key)) is not None:
+            self._observer.page(shared=True)
+            return kept[1]
+        while (flight := self._flights.get(key)) is not None:
+            leaf = await asyncio.shield(flight)
+            if leaf.through > after:
+                self._observer.page(shared=True)
+                return leaf
+        flight = self._flights[key] = asyncio.get_running_loop().create_future()
+        self._observer.page(shared=False)
+        self._spawn(self._fly(key, flight, session, selection, after, until))
+        # Shielded: the first to ask may leave, the others still wait for it.
+        return await asyncio.shield(flight)
+
+    def forget(self, session: int) -> None:
+        """Drop what is kept of a session: it was erased, or the store lost a part of it."""
+        for key in [key for key in self._kept if key[0] == session]:
+            self._drop(key)
+
+    async def _fly(
+        self,
+        key: Key,
+        flight: asyncio.Future[Leaf],
+        session: int,
+        selection: Selection,
+        after: int,
+        until: int | None,
+    ) -> None:
+        try:
+            async with self._reading:
+                leaf = await self._read(session, selection, after, until)
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it, whatever it is
+            self._land(key)
+            fail(flight, error)
+        except BaseException:
+            self._land(key)
+            flight.cancel()
+            raise
+        else:
+            self._land(key)
+            # An empty page is true for a moment only; one with events stays true.
+            if leaf.pieces:
+                self._keep(key, leaf)
+            succeed(flight, leaf)
+
+    def _land(self, key: Key) -> None:
+        del self._flights[key]
+
+    async def _read(
+        self, session: int, selection: Selection, after: int, until: int | None
+    ) -> Leaf:
+        page = await self._reader.read(
+            session,
+            after=after,
+            # Pages end at multiples of the page size, so that readers who began at different cursors share from their
+            # second page on.
+            limit=PAGE_EVENTS_MAX - after % PAGE_EVENTS_MAX,
+            until=until,
+            types=selection.stored_types(),
+            run_ids=selection.stored_runs(),
+        )
+        begin = max(after, page.min_seq - 1)  # what lies before it is no longer there
+        sifted = sift(
+            (Entry(recorded) for recorded in page.items),
+            selection,
+            after=begin,
+            bytes_max=self._options.chunk_bytes,
+        )
+        through = sifted.through if sifted.ending is not None else max(page.through, begin)
+        return Leaf(after, sifted.pieces, through, page.head, page.min_seq, sifted.ending)
+
+    def _keep(self, key: Key, leaf: Leaf) -> None:
+        self._drop(key)
+        self._kept[key] = (self._clock.monotonic() + self._options.page_cache_s, leaf)
+        self.bytes += leaf.size
+        while self.bytes > self._options.page_cache_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _expire(self) -> None:
+        now = self._clock.monotonic()
+        # All live equally long and are never moved: the first is the oldest.
+        while self._kept and (key := next(iter(self._kept))) and self._kept[key][0] <= now:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        if (kept := self._kept.pop(key, None)) is not None:
+            self.bytes -= kept[1].size

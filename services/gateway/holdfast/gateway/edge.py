@@ -1,0 +1,85 @@
+"""The outermost layer: request ids, protective headers, and for every bug a 500 that gives nothing away.
+
+It is pure ASGI and adds no task, since every stream passes through it.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from holdfast.gateway.problems import problem_of
+
+REQUEST_ID = "x-request-id"
+
+# A caller's own id is kept when it can't be mistaken for anything else in a log.
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+Seen = Callable[[str, str, int, float, bool], None]
+"""Told of every response: method, route, status, seconds, and whether it was a stream."""
+
+log = structlog.get_logger("holdfast.gateway")
+
+
+class Edge:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, *, seen: Seen) -> None:
+        self._app, self._seen = app, seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        begun = time.monotonic()
+        status = 0
+        is_stream = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status, is_stream
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                headers["x-content-type-options"] = "nosniff"
+                headers["referrer-policy"] = "no-referrer"
+                if scope["path"].startswith("/v1/"):
+                    headers.setdefault("cache-control", "no-store")
+                is_stream = headers.get("content-type", "").startswith("text/event-stream")
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_marked)
+            except ClientDisconnect:
+                pass
+            except Exception as error:
+                if status:
+                    # The answer is under way: only breaking the connection tells the truth.
+                    raise
+                log.exception("request.failed", method=scope["method"], route=_route(scope))
+                await problem_of(error).response(scope)(scope, receive, send_marked)
+            finally:
+                if status:
+                    seconds = time.monotonic() - begun
+                    self._seen(scope["method"], _route(scope), status, seconds, is_stream)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID.encode() and _REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    # The template, never the path: ids would make a metric of each session.
+    return getattr(scope.get("route"), "path", "unmatched")

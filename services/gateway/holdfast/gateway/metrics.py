@@ -1,0 +1,111 @@
+"""What the gateway counts, for Prometheus. No session, run or tenant is ever a label: their number has no bound."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from holdfast.gateway.ending import Ending
+from holdfast.gateway.observer import Repair
+
+# From a cached look-up to the timeout of a statement in Postgres.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The counters of one application, in a registry of its own, so that two may live in one process.
+
+    It is the hub's `Observer`; the calls of events sent are on the hottest path and touch two numbers.
+    """
+
+    media_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._connections = self._gauge("sse_connections", "open subscriptions")
+        self._disconnects = self._by_value(
+            "sse_disconnects", "subscriptions that ended, by ending", "reason", Ending
+        )
+        self._events_sent = self._counter("sse_events_sent", "events handed to clients")
+        self._bytes_sent = self._counter("sse_sent_bytes", "bytes handed to clients")
+        self._tailed = self._counter("tail_events", "events taken in, once for all subscribers")
+        self._repairs = self._by_value("tail_repairs", "fills from the store", "cause", Repair)
+        self._behind = self._counter(
+            "tail_behind", "sessions that a head check found behind the store"
+        )
+        pages = self._counter("sse_pages", "catch-up pages, by where they came from", "source")
+        self._pages = {False: pages.labels("store"), True: pages.labels("shared")}
+        self._rewound = self._counter("log_rewound", "times the log's head went back")
+        self._unavailable = self._counter("unavailable", "calls not answered, by what", "what")
+        self._requests = self._counter(
+            "http_requests", "responses by route and status", "method", "route", "status"
+        )
+        self._request_seconds = Histogram(
+            "holdfast_http_request_duration_seconds",
+            "from the request's headers to the end of the response; streams are left out",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def responded(
+        self, method: str, route: str, status: int, seconds: float, is_stream: bool
+    ) -> None:
+        """A response was sent whole, or its stream ended."""
+        self._requests.labels(method, route, str(status)).inc()
+        if not is_stream:
+            self._request_seconds.labels(method, route).observe(seconds)
+
+    def subscribed(self) -> None:
+        """A subscription began."""
+        self._connections.inc()
+
+    def ended(self, ending: Ending) -> None:
+        """A subscription ended."""
+        self._connections.dec()
+        self._disconnects[ending].inc()
+
+    def sent(self, events: int, size: int) -> None:
+        """A chunk was handed to one client's connection."""
+        self._events_sent.inc(events)
+        self._bytes_sent.inc(size)
+
+    def tailed(self, events: int) -> None:
+        """A feed took in events."""
+        self._tailed.inc(events)
+
+    def repaired(self, cause: Repair) -> None:
+        """A feed had to be filled from the store."""
+        self._repairs[cause].inc()
+
+    def caught_behind(self, sessions: int) -> None:
+        """A head check found feeds behind the store."""
+        self._behind.inc(sessions)
+
+    def page(self, *, shared: bool) -> None:
+        """A catch-up page was read or shared."""
+        self._pages[shared].inc()
+
+    def rewound(self) -> None:
+        """The store's head went back."""
+        self._rewound.inc()
+
+    def unavailable(self, what: str) -> None:
+        """The store or the stream did not answer."""
+        self._unavailable.labels(what).inc()
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"holdfast_{name}", help_, labels, registry=self._registry)
+
+    def _gauge(self, name: str, help_: str) -> Gauge:
+        return Gauge(f"holdfast_{name}", help_, registry=self._registry)
+
+    def _by_value(
+        self, name: str, help_: str, label: str, values: type[Ending] | type[Repair]
+    ) -> dict[Ending | Repair, Counter]:
+        counter = self._counter(name, help_, label)
+        # Made at once: a series that first appears with its first event hides that event from `rate`.
+        return {value: counter.labels(value.value) for value in values}

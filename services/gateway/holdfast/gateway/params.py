@@ -1,0 +1,155 @@
+"""What stands in URLs and headers, read strictly: two answers to one question are none.
+
+A stream's native client dies of any status but 200, 204 and the few that mean "never": so what is malformed
+here is a 400, on JSON routes too. (They are coroutines because FastAPI sends plain functions to a thread.)
+"""
+
+import hashlib
+import re
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Path, Query, Request
+
+from holdfast.events.cursor import parse_cursor
+from holdfast.events.errors import RunUnknown, SessionUnknown
+from holdfast.events.kinds import TypeFilter
+from holdfast.events.store import Idempotency
+from holdfast.gateway.models import ID_PATTERN
+from holdfast.gateway.problems import Problem, field_error
+
+_ID = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
+_TYPES = re.compile(r"[!-~]*")
+_AGENT = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+
+
+async def _session_id(
+    session_id: Annotated[str, Path(description="the session's id")],
+) -> str:
+    # An id that nobody could have got is simply unknown; it isn't shown to Postgres, which chokes on U+0000.
+    if not _ID.match(session_id):
+        raise SessionUnknown(session_id)
+    return session_id
+
+
+async def _run_id(run_id: Annotated[str, Path(description="the run's id")]) -> str:
+    if not _ID.match(run_id):
+        raise RunUnknown(run_id)
+    return run_id
+
+
+async def _cursor(
+    request: Request,
+    after: Annotated[
+        str | None, Query(description="the seq of the last event you have; exclusive")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="the same, as EventSource sends it; beats `after`")
+    ] = None,
+) -> int | None:
+    headers = request.headers.getlist("last-event-id")
+    if len(headers) > 1:
+        raise _twice("header", "Last-Event-ID")
+    queried = await _after(request, after)
+    del last_event_id  # the list above is the same, with its length
+    return parse_cursor(headers[0]) if headers else queried
+
+
+async def _after(
+    request: Request,
+    after: Annotated[
+        str | None, Query(description="the seq of the last event you have; exclusive")
+    ] = None,
+) -> int | None:
+    _once(request, "after")
+    return None if after is None else parse_cursor(after)
+
+
+async def _types(
+    request: Request,
+    types: Annotated[
+        str | None,
+        Query(description="comma-separated types and families: `run.completed,message.*`"),
+    ] = None,
+) -> TypeFilter:
+    _once(request, "types")
+    if types is not None and not _TYPES.fullmatch(types):
+        raise _malformed("query", "types", "names are visible ASCII, separated by commas")
+    try:
+        return TypeFilter.parse(types)
+    except ValueError as error:
+        raise _malformed("query", "types", str(error)) from None
+
+
+async def _agent(
+    request: Request,
+    agent: Annotated[str | None, Query(description="only the events of this agent")] = None,
+) -> str | None:
+    _once(request, "agent")
+    if agent is not None and not _AGENT.fullmatch(agent):
+        raise _malformed("query", "agent", "a name has 1 to 128 printable characters")
+    return agent
+
+
+async def _idempotency_key(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="1 to 255 visible ASCII characters: the same key, the same effect, once"
+        ),
+    ] = None,
+) -> str | None:
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise _twice("header", "Idempotency-Key")
+    if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise _malformed("header", "Idempotency-Key", "has 1 to 255 visible ASCII characters")
+    return idempotency_key
+
+
+async def _trace_id(
+    traceparent: Annotated[
+        str | None, Header(description="W3C trace context; its trace id goes into the run's events")
+    ] = None,
+) -> str | None:
+    # An invalid one is ignored, as the standard asks: tracing must not break what it traces.
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    if match is None or (match[1] == "00" and match[3]):
+        return None
+    return match[2]
+
+
+SessionId = Annotated[str, Depends(_session_id)]
+RunId = Annotated[str, Depends(_run_id)]
+Cursor = Annotated[int | None, Depends(_cursor)]
+After = Annotated[int | None, Depends(_after)]
+Types = Annotated[TypeFilter, Depends(_types)]
+Agent = Annotated[str | None, Depends(_agent)]
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+TraceId = Annotated[str | None, Depends(_trace_id)]
+
+
+def idempotency(key: str | None, call: str, *content: Any) -> Idempotency | None:
+    """Return the key with the hash of what is asked for: spacing and key order of the JSON don't count."""
+    if key is None:
+        return None
+    asked = orjson.dumps([call, *content], option=orjson.OPT_SORT_KEYS)
+    return Idempotency(key=key, request_hash=hashlib.sha256(asked).digest())
+
+
+def _once(request: Request, name: str) -> None:
+    if len(request.query_params.getlist(name)) > 1:
+        raise _twice("query", name)
+
+
+def _twice(place: str, name: str) -> Problem:
+    return _malformed(place, name, "stands twice")
+
+
+def _malformed(place: str, name: str, detail: str) -> Problem:
+    code = "cursor-invalid" if name in ("after", "Last-Event-ID") else "parameter-invalid"
+    return Problem(400, code, f"{name}: {detail}", errors=[field_error(place, [name], detail)])

@@ -1,0 +1,75 @@
+"""The log as JSON pages, in the same coordinate as the streams: a client may change from one to the other."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from holdfast.events.errors import SessionGone
+from holdfast.events.store import PAGE_EVENTS_MAX, Page, SessionInfo, SessionStatus
+from holdfast.gateway.gateway import Here
+from holdfast.gateway.models import EventPage
+from holdfast.gateway.params import After, SessionId, Types
+from holdfast.gateway.principal import Caller
+from holdfast.gateway.problems import Problem
+from holdfast.gateway.routes.answers import problems
+
+router = APIRouter(tags=["events"])
+
+
+@router.get(
+    "/v1/sessions/{session_id}/events",
+    response_class=Response,
+    responses={
+        200: {"model": EventPage, "description": "a page"},
+        **problems(400, 404, 409, 410, 422, 503),
+    },
+)
+async def list_events(
+    here: Here,
+    caller: Caller,
+    session_id: SessionId,
+    after: After,
+    types: Types,
+    limit: Annotated[int, Query(ge=1, le=PAGE_EVENTS_MAX)] = 100,
+) -> Response:
+    """Read events as JSON, each byte for byte as it was recorded."""
+    session = await here.store.desk.session(caller.tenant, session_id)
+    check_cursor(session, after or 0)
+    page = await here.store.reader.read(
+        session.session, after=after or 0, limit=limit, types=types or None
+    )
+    return Response(_page_json(page), media_type="application/json")
+
+
+def check_cursor(session: SessionInfo, after: int) -> None:
+    """Raise Problem or SessionGone when a JSON answer from this cursor on would be a lie."""
+    if session.status is SessionStatus.ERASED:
+        raise SessionGone(session.session_id, session.status)
+    if after > session.head:
+        raise Problem(
+            409,
+            "cursor-ahead",
+            f"the cursor {after} is beyond the session's last event, {session.head}",
+            head=session.head,
+        )
+    # 0 means "from the beginning", whatever that is by now; any other cursor was given to someone who must
+    # be told that what follows it is no longer all there.
+    if 0 < after < session.min_seq - 1:
+        raise Problem(
+            410,
+            "cursor-expired",
+            f"events up to {session.min_seq - 1} are no longer kept; read on from after={session.min_seq - 1}",
+            head=session.head,
+            min_seq=session.min_seq,
+        )
+
+
+def _page_json(page: Page) -> bytes:
+    # Joined, never parsed: what was recorded is what is sent.
+    items = b",".join(event.body for event in page.items)
+    return b'{"items":[%b],"next_after":%d,"head":%d,"min_seq":%d}' % (
+        items,
+        page.through,
+        page.head,
+        page.min_seq,
+    )

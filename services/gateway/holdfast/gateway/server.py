@@ -1,0 +1,97 @@
+"""uvicorn, told how to end: not ready, no new connections, streams sent elsewhere, and a hard cap."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+
+from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.protocol import PatientProtocol
+from holdfast.gateway.settings import Settings
+
+# The kernel's queue of a wave of reconnects: 4,096 arrive in under a second and are accepted in half of one.
+BACKLOG = 4096
+
+# Longer than the idle limit of common load balancers (60 s), or they reuse a connection that is just closing.
+KEEP_ALIVE_S = 75
+
+# After the drain only ordinary requests are left, and none of them takes this long.
+GRACE_S = 5
+
+log = structlog.get_logger("holdfast.gateway")
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return the maker of the fastest event loop of this platform; None for the standard one."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # not to be had on Windows
+
+    return uvloop.new_event_loop
+
+
+def server_config(settings: Settings, app: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration. It logs nothing of requests and says nothing of itself."""
+    return uvicorn.Config(
+        app,
+        host=settings.host.strip("[]"),
+        port=settings.port,
+        loop="none",  # it runs inside of ours
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+class GatewayServer(uvicorn.Server):
+    """A server that drains before it closes, and ends with exit code 0 when it was asked to end."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Callable[[], Gateway]) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; at the second signal, at once.
+
+        uvicorn's own raises the signal again at the very end, so that an orderly end would look like a killed process.
+        """
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("gateway.listening", host=self.config.host, port=self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, drain the streams, then close what is left."""
+        gateway = self._gateway()
+        gateway.draining = True
+        for server in self.servers:
+            server.close()
+        log.info("gateway.draining", streams=gateway.hub.subscribers)
+        drain = asyncio.ensure_future(gateway.drain())
+        while not drain.done() and not self.force_exit:
+            await asyncio.wait([drain], timeout=0.1)
+        drain.cancel()
+        await super().shutdown(sockets)
+        log.info("gateway.stopped")
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self.servers[0].sockets[0].getsockname()[1]

@@ -1,0 +1,77 @@
+"""The hub's background tasks: one task group that nothing escapes from, and answers that many wait for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+import structlog
+
+from holdfast.events.clock import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Starts a task that ends before the hub does."""
+
+Answer = TypeVar("Answer")
+
+# A loop that failed unexpectedly goes on after a second: the head check makes up for what it missed, while a dead
+# tail would leave every client of the process waiting.
+_RESTART_S = 1.0
+
+
+class Tasks:
+    """A task group whose tasks are cancelled when it is left, and whose failures are logged, never raised into it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+        # Not told of the body's exception, which would come out wrapped in a group: these tasks never raise.
+        await self._group.__aexit__(None, None, None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start `work`; what it raises is logged."""
+        task = self._group.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def forever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Start `work` and start it again whenever it ends."""
+        self.spawn(self._forever(work))
+
+    async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("task.failed", task=getattr(work, "__qualname__", repr(work)))
+            await self._clock.sleep(_RESTART_S)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("task.failed", task=getattr(work, "__qualname__", repr(work)))
+
+
+def succeed(answer: asyncio.Future[Answer], value: Answer) -> None:
+    """Give the value to everybody who waits."""
+    if not answer.done():
+        answer.set_result(value)
+
+
+def fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    """Give the error to everybody who waits; nobody waiting is fine too."""
+    if not answer.done():
+        answer.set_exception(error)
+        answer.exception()  # marks it as seen: all who asked may have left

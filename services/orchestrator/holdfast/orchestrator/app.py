@@ -1,0 +1,251 @@
+"""Builds a worker and runs it: the only module of the orchestrator that chooses adapters.
+
+Everything is opened in order on one exit stack and closed in reverse; one task group owns every task, so that a
+failure arrives somewhere and shutdown is one cancel.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import structlog
+
+from holdfast.events.clock import Clock, SystemClock
+from holdfast.events.errors import HoldfastError
+from holdfast.events.store import Claims, Store
+from holdfast.events.store_postgres import PostgresStore, open_store
+from holdfast.events.stream import Publisher
+from holdfast.events.stream_redis import RedisStream
+from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
+from holdfast.orchestrator.metrics import WorkerMetrics
+from holdfast.orchestrator.ops import OpsServer
+from holdfast.orchestrator.owner import OwnerOptions
+from holdfast.orchestrator.publishing import StreamPublisher
+from holdfast.orchestrator.recorder import Recorder
+from holdfast.orchestrator.settings import OrchestratorSettings
+from holdfast.orchestrator.sweeper import Sweeper
+from holdfast.orchestrator.worker import Worker, WorkerOptions, WorkHints
+from holdfast.orchestrator.workflow import Resources, Workflows
+
+# Eight connections a worker in all: five here, one of the lease thread, two for LangGraph's checkpoints.
+STORE_CONNECTIONS = 5
+
+# What is committed but unpublished at the end is the sweep's; a moment saves it the work.
+PUBLISH_AT_END_S = 1.0
+
+log = structlog.get_logger("holdfast.orchestrator")
+
+
+class NotDurable(HoldfastError):
+    """The database may lose what it has confirmed, so no promise could be kept."""
+
+
+class PostgresClaimsConnection:
+    """The lease thread's own connection."""
+
+    def __init__(self, database_url: str, name: str) -> None:
+        self._database_url, self._name = database_url, name
+        self._store: PostgresStore | None = None
+
+    async def open(self) -> Claims:
+        """Connect. Raises StoreUnavailable."""
+        self._store = await open_store(
+            self._database_url, pool_max=1, application_name=f"holdfast-lease {self._name}"[:63]
+        )
+        return self._store.claims
+
+    async def close(self) -> None:
+        """Give the connection back, if there is one."""
+        if self._store is not None:
+            store, self._store = self._store, None
+            await store.close()
+
+
+class Orchestrator:
+    """A worker with everything around it."""
+
+    def __init__(
+        self,
+        settings: OrchestratorSettings,
+        *,
+        store: Store,
+        publisher: Publisher,
+        hints: WorkHints,
+        lease_connection: ClaimsConnection,
+        workflows: Workflows,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        clock, chance = clock or SystemClock(), chance or random.Random()
+        self.settings, self.workflows = settings, workflows
+        self.metrics = WorkerMetrics()
+        self._leases = LeaseKeeper(
+            settings.worker_name, lease_connection, lease_s=settings.lease_s, on_lost=self._lost
+        )
+        self._publishing = StreamPublisher(
+            publisher, store.reader, observer=self.metrics, clock=clock, chance=chance
+        )
+        self._recorder = Recorder(
+            store.writer,
+            self._publishing,
+            self._leases,
+            observer=self.metrics,
+            clock=clock,
+            chance=chance,
+        )
+        self._sweeper = Sweeper(store, publisher, clock=clock, chance=chance)
+        self.worker = Worker(
+            store,
+            options=WorkerOptions(
+                name=settings.worker_name,
+                lease_s=settings.lease_s,
+                poll_s=settings.poll_s,
+                sessions_max=settings.sessions_max,
+                owner=OwnerOptions(
+                    attempts_max=settings.attempts_max,
+                    retry_backoff_s=settings.retry_backoff_s,
+                    coalesce_ms=settings.coalesce_ms,
+                    coalesce_chars=settings.coalesce_chars,
+                ),
+            ),
+            workflows=workflows,
+            recorder=self._recorder,
+            publishing=self._publishing,
+            leases=self._leases,
+            hints=hints,
+            observer=self.metrics,
+            clock=clock,
+            chance=chance,
+        )
+        self.metrics.watch(
+            "holdfast_lease_renewal_age_seconds",
+            "Time since the leases were known to be held.",
+            lambda: self._leases.renewal_age_s,
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether the event loop ticks."""
+        return not self._leases.loop_blocked
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker looks for work."""
+        return self.worker.ready
+
+    def drain(self) -> None:
+        """Claim nothing more and hand every run over."""
+        log.info("worker.draining", owned=self.worker.owned)
+        self.worker.drain()
+
+    async def run(self) -> None:
+        """Work until drained, or until the drain's time is over."""
+        self._leases.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                background = [
+                    group.create_task(self._recorder.run(), name="recorder"),
+                    group.create_task(self._publishing.run(), name="publisher"),
+                    group.create_task(self._sweeper.run(), name="sweeper"),
+                ]
+                await self.worker.run(drain_s=self.settings.drain_s)
+                await _for_a_moment(self._publishing.drained())
+                for task in background:
+                    task.cancel()
+        finally:
+            await self._leases.stop()
+
+    def _lost(self, session: int, epoch: int) -> None:
+        self.worker.lost(session, epoch)
+
+
+async def _for_a_moment(call: Awaitable[None]) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(call, PUBLISH_AT_END_S)
+
+
+@asynccontextmanager
+async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Orchestrator, None]:
+    """Open everything that `settings` name and build a worker on it.
+
+    Raises StoreUnavailable, MigrationError, NotDurable, or ValueError for a Redis URL that is none.
+    """
+    async with AsyncExitStack() as stack:
+        database_url = settings.database_url.get_secret_value()
+        store = await open_store(
+            database_url,
+            pool_max=STORE_CONNECTIONS,
+            application_name=f"holdfast-worker {settings.worker_name}"[:63],
+        )
+        stack.push_async_callback(store.close)
+        await _check_durable(store, settings)
+        stream = RedisStream.open(settings.redis_url.get_secret_value(), log_id=store.log_id)
+        stack.push_async_callback(stream.close)
+        workflows = Workflows()
+        workflows.load(settings.workflows)
+        await workflows.open(Resources(database_url, stack))
+        orchestrator = Orchestrator(
+            settings,
+            store=store,
+            publisher=stream,
+            hints=stream.hints(),
+            lease_connection=PostgresClaimsConnection(database_url, settings.worker_name),
+            workflows=workflows,
+        )
+        orchestrator.metrics.watch(
+            "holdfast_postgres_connections", "Open connections.", lambda: store.connections
+        )
+        yield orchestrator
+
+
+async def serve(settings: OrchestratorSettings) -> None:
+    """Run a worker until SIGTERM or SIGINT; a second signal ends it at once."""
+    async with open_orchestrator(settings) as orchestrator:
+        ops = None
+        if settings.ops_port is not None:
+            ops = OpsServer(
+                settings.ops_host,
+                settings.ops_port,
+                live=lambda: orchestrator.live,
+                ready=lambda: orchestrator.ready,
+                metrics=orchestrator.metrics.text,
+            )
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop() -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+                loop.add_signal_handler(number, task.cancel)
+            orchestrator.drain()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        log.info(
+            "worker.started",
+            worker=settings.worker_name,
+            workflows=sorted(orchestrator.workflows.loaded),
+            broken=sorted(orchestrator.workflows.broken),
+        )
+        try:
+            await orchestrator.run()
+        finally:
+            if ops is not None:
+                ops.close()
+        log.info("worker.stopped", worker=settings.worker_name)
+
+
+async def _check_durable(store: PostgresStore, settings: OrchestratorSettings) -> None:
+    health = await store.health()
+    if health.durable:
+        return
+    facts = ", ".join(f"{name}={value}" for name, value in sorted(health.details.items()))
+    if not settings.unsafe_dev:
+        raise NotDurable(
+            f"Postgres may lose confirmed commits ({facts}); turn fsync, full_page_writes and synchronous_commit on,"
+            " or set HOLDFAST_UNSAFE_DEV=1 to run without the promises"
+        )
+    log.warning("store.unsafe", **health.details)

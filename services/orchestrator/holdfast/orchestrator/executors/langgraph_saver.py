@@ -1,0 +1,153 @@
+"""LangGraph's Postgres checkpointer behind our fence.
+
+A checkpoint is written only in a transaction that holds the session's row at the writer's epoch, so a worker that
+lost its session can't move the graph's state any more. And whoever asks is told when a task's writes are on disk:
+only then may its step be called completed.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg import AsyncConnection, Error
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from holdfast.events.errors import StoreUnavailable
+from holdfast.orchestrator.session_log import Fenced
+
+# Two connections a worker: checkpoints are a few a second and graph, some milliseconds each.
+CHECKPOINT_CONNECTIONS = 2
+
+# The checkpointer brings its own tables; a schema of their own keeps them apart from the log's.
+SCHEMA = "langgraph"
+
+# The letters of "lggr": one process at a time sets the tables up.
+_SETUP_LOCK = 0x6C676772
+
+Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+
+@asynccontextmanager
+async def checkpoint_pool(database_url: str) -> AsyncGenerator[Pool, None]:
+    """Connect to the checkpoints of this database, made ready if need be. Raises StoreUnavailable."""
+    pool: Pool = AsyncConnectionPool(
+        database_url,
+        min_size=0,
+        max_size=CHECKPOINT_CONNECTIONS,
+        open=False,
+        timeout=10,
+        kwargs={
+            "autocommit": True,
+            "prepare_threshold": 0,
+            "row_factory": dict_row,
+            "options": f"-c search_path={SCHEMA},public -c lock_timeout=2s",
+        },
+    )
+    async with pool:
+        try:
+            async with pool.connection() as connection:
+                await connection.execute("select pg_advisory_lock(%s)", (_SETUP_LOCK,))
+                try:
+                    await connection.execute(f"create schema if not exists {SCHEMA}")
+                    await AsyncPostgresSaver(connection).setup()
+                finally:
+                    await connection.execute("select pg_advisory_unlock(%s)", (_SETUP_LOCK,))
+        except (Error, PoolTimeout, OSError) as error:
+            raise StoreUnavailable(f"Postgres: {error}") from error
+        yield pool
+
+
+class FencedSaver(BaseCheckpointSaver[str]):
+    """One attempt's checkpointer: reads like the ordinary one, writes only while the attempt owns its session."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        session: int,
+        epoch: int,
+        on_writes: Callable[[str], Awaitable[None]],
+        on_checkpoint: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        """`on_writes(task_id)` and `on_checkpoint(id, namespace)` are awaited when those are on disk."""
+        super().__init__()
+        self._pool, self._session, self._epoch = pool, session, epoch
+        self._on_writes, self._on_checkpoint = on_writes, on_checkpoint
+        self._reader = AsyncPostgresSaver(pool)  # pyright: ignore[reportArgumentType]
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """Return the version after `current`, in the ordinary checkpointer's form."""
+        return self._reader.get_next_version(current, channel)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return the checkpoint that `config` names, or the thread's last."""
+        return await self._reader.aget_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Yield checkpoints, newest first."""
+        async for item in self._reader.alist(config, filter=filter, before=before, limit=limit):
+            yield item
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint. Raises Fenced when the session has another owner."""
+        async with self._fenced() as saver:
+            saved = await saver.aput(config, checkpoint, metadata, new_versions)
+        namespace: str = config.get("configurable", {}).get("checkpoint_ns", "")
+        await self._on_checkpoint(checkpoint["id"], namespace)
+        return saved
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Save what a task wrote. Raises Fenced when the session has another owner."""
+        async with self._fenced() as saver:
+            await saver.aput_writes(config, writes, task_id, task_path)
+        await self._on_writes(task_id)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete everything of a thread. Raises Fenced when the session has another owner."""
+        async with self._fenced() as saver:
+            await saver.adelete_thread(thread_id)
+
+    @asynccontextmanager
+    async def _fenced(self) -> AsyncGenerator[AsyncPostgresSaver, None]:
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                # The share lock waits for a claim under way and keeps the next one out until
+                # this checkpoint is committed; readers and other savers are not in its way.
+                found = await connection.execute(
+                    "select from sessions where id = %s and epoch = %s for share",
+                    (self._session, self._epoch),
+                )
+                if found.rowcount == 0:
+                    raise Fenced(f"session {self._session} has another owner")
+                yield AsyncPostgresSaver(connection)
+        except (Error, PoolTimeout, OSError) as error:
+            raise StoreUnavailable(f"Postgres: {error}") from error

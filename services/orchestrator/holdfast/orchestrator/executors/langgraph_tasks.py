@@ -1,0 +1,170 @@
+"""A graph's tasks as steps: started, failed, and completed only when what they wrote is on disk."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.types import StateSnapshot
+
+from holdfast.events.catalog import (
+    AgentCompleted,
+    AgentFailed,
+    AgentStarted,
+    ErrorInfo,
+    Event,
+    StageChanged,
+    StepCompleted,
+    StepFailed,
+    StepRestarted,
+    StepStarted,
+)
+from holdfast.events.recorded import Context
+from holdfast.orchestrator.context_core import ms_since
+from holdfast.orchestrator.executors.langgraph_talk import Transcript
+from holdfast.orchestrator.scribe import Missing, Scribe
+
+
+@dataclass(slots=True)
+class _Task:
+    """A task of this attempt."""
+
+    name: str
+    at: Context
+    agent: str | None
+    began: float = field(default_factory=time.monotonic)
+    ended: bool = False  # its result has come out of the stream
+    saved: bool = False  # its writes are on disk
+    recorded: bool = False
+
+
+class Tasks:
+    """The steps of one attempt at a graph."""
+
+    def __init__(self, scribe: Scribe, transcript: Transcript) -> None:
+        self._scribe, self._transcript = scribe, transcript
+        self._tasks: dict[str, _Task] = {}
+        self._saved_early: set[str] = set()
+        self._stage = self._known_stage()
+
+    def place(self, task_id: str) -> Context:
+        """Return the context of a task's events; the run's own for an unknown task."""
+        task = self._tasks.get(task_id)
+        return task.at if task else self._scribe.context
+
+    async def started(self, data: dict[str, Any], namespace: tuple[str, ...]) -> None:
+        """Record that a task begins, or begins anew after an attempt that didn't finish it."""
+        task_id, name = str(data["id"]), str(data["name"])
+        metadata: dict[str, Any] = data.get("metadata") or {}
+        agent = metadata.get("agent")
+        lane = "/".join(part.partition(":")[0] for part in namespace) or None
+        key = _key(task_id)
+        at = self._scribe.where(step=key, agent=agent or name, lane=lane)
+        task = self._tasks[task_id] = _Task(name, at, agent, saved=task_id in self._saved_early)
+        if stage := metadata.get("stage"):
+            await self._enter(str(stage), at)
+        if not await self._scribe.emit(StepStarted(name=name), at, key=f"{key}/started"):
+            await self._scribe.emit(StepRestarted(name=name), at)
+        if task.agent:
+            await self._scribe.emit(
+                AgentStarted(name=task.agent), at, key=self._this_time(key, "agent")
+            )
+        # What the step does happens outside the log: its start has to be on disk first. LangGraph has
+        # begun the node already when this arrives; nodes with effects use `holdfast_step` keys instead.
+        await self._scribe.durable()
+
+    async def ended(self, data: dict[str, Any]) -> None:
+        """Take a task's result from the stream."""
+        task = self._tasks.get(str(data["id"]))
+        if task is None:
+            return
+        if error := data.get("error"):
+            await self._fail(task, str(error))
+        elif not data.get("interrupts"):
+            task.ended = True
+            await self._complete(task)
+
+    async def saved(self, task_id: str) -> None:
+        """Take note that a task's writes are on disk."""
+        task = self._tasks.get(task_id)
+        if task is None:
+            self._saved_early.add(task_id)
+        else:
+            task.saved = True
+            await self._complete(task)
+
+    async def restore(self, state: StateSnapshot) -> None:
+        """Record, before the graph goes on, what an earlier attempt had saved but not recorded."""
+        unfinished = {task.id for task in state.tasks if task.result is None}
+        for key in self._scribe.keys("task:"):
+            task_id, _, what = key.removeprefix("task:").partition("/")
+            step = _key(task_id)
+            if what != "started" or task_id in unfinished:
+                continue
+            if self._scribe.recorded(f"{step}/completed") or self._scribe.recorded(
+                f"{step}/failed"
+            ):
+                continue
+            kept = self._scribe.result(f"{step}/name")
+            name = task_id if isinstance(kept, Missing) else str(kept)
+            at = self._scribe.where(step=step, agent=name)
+            done = StepCompleted(name=name, duration_ms=0)
+            await self._scribe.emit(done, at, key=f"{step}/completed")
+
+    async def emit(self, event: Event, namespace: tuple[str, ...]) -> None:
+        """Record what a node sent through LangGraph's stream writer."""
+        running = [task for task in self._tasks.values() if not task.recorded]
+        # The custom mode doesn't say which task wrote: with one running it is that one.
+        at = running[0].at if len(running) == 1 else self._scribe.context
+        await self._scribe.emit(event, at)
+
+    async def _complete(self, task: _Task) -> None:
+        if not (task.ended and task.saved) or task.recorded:
+            return
+        task.recorded = True
+        key, scribe = task.at.step or "", self._scribe
+        await self._transcript.end_task(key)
+        if task.agent:
+            turn = AgentCompleted(name=task.agent, duration_ms=ms_since(task.began))
+            await scribe.emit(turn, task.at, key=f"{key}/agent-completed")
+        done = StepCompleted(name=task.name, duration_ms=ms_since(task.began))
+        # A step that is newly recorded shows that the run gets on: its result clears the strikes.
+        await scribe.emit(
+            done,
+            task.at,
+            key=f"{key}/completed",
+            effects=[scribe.remember(f"{key}/name", task.name)],
+        )
+
+    async def _fail(self, task: _Task, error: str) -> None:
+        task.recorded = True
+        key = task.at.step or ""
+        self._transcript.drop_task(key)
+        info = ErrorInfo(code="node-failed", message=f"{task.name}: {error}"[:500])
+        if task.agent:
+            turn = AgentFailed(name=task.agent, error=info, duration_ms=ms_since(task.began))
+            await self._scribe.emit(turn, task.at)
+        failed = StepFailed(name=task.name, error=info, duration_ms=ms_since(task.began))
+        await self._scribe.emit(failed, task.at)
+
+    async def _enter(self, stage: str, at: Context) -> None:
+        if self._stage[-1:] == [stage]:
+            return
+        n = len(self._stage) + 1
+        event = StageChanged(from_=self._stage[-1] if self._stage else None, to=stage)
+        self._stage.append(stage)
+        effect = self._scribe.remember(f"stage#{n}", stage)
+        await self._scribe.emit(event, at, key=f"stage#{n}", effects=[effect])
+
+    def _known_stage(self) -> list[str]:
+        """Return the stages that earlier attempts went through."""
+        stages: list[str] = []
+        while not isinstance(kept := self._scribe.result(f"stage#{len(stages) + 1}"), Missing):
+            stages.append(str(kept))
+        return stages
+
+    def _this_time(self, key: str, what: str) -> str:
+        return f"{key}/{what}@{self._scribe.attempt}"
+
+
+def _key(task_id: str) -> str:
+    return f"task:{task_id}"

@@ -1,0 +1,359 @@
+"""A log and a stream that fail, forget and dawdle on command, and a client that remembers every byte."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from holdfast.events.clock_manual import ManualClock
+from holdfast.events.errors import StoreUnavailable, StreamUnavailable
+from holdfast.events.kinds import TypeFilter
+from holdfast.events.recorded import RecordedEvent
+from holdfast.events.store import PAGE_EVENTS_MAX, Page, Pulse, SessionStatus
+from holdfast.events.stream import Wake
+from holdfast.gateway.hub import Hub
+from holdfast.gateway.observer import Observer, Repair, Silent
+from holdfast.gateway.options import HubOptions
+from holdfast.gateway.request import SubscriptionRequest
+from holdfast.gateway.subscription import Subscription
+
+SESSION = 7
+
+
+async def no_point() -> None:
+    """Go on at once."""
+
+
+def recorded(
+    seq: int, type_: str = "message.delta", run_id: str | None = None, **envelope: Any
+) -> RecordedEvent:
+    body = {"v": 1, "seq": seq, "type": type_, "session_id": "s", "run_id": run_id, **envelope}
+    body = {k: v for k, v in body.items() if v is not None} | {"data": {"text": f"t{seq}"}}
+    return RecordedEvent(seq, type_, run_id, orjson.dumps(body))
+
+
+@dataclass
+class FakeSession:
+    events: dict[int, RecordedEvent] = field(default_factory=dict[int, RecordedEvent])
+    head: int = 0
+    min_seq: int = 1
+    status: SessionStatus = SessionStatus.ACTIVE
+    stalled_since: datetime | None = None
+
+
+class FakeLog:
+    """A Reader over dicts. `point` is awaited on the way in and on the way out of every call."""
+
+    def __init__(self, point: Callable[[], Awaitable[None]] = no_point) -> None:
+        self.sessions = {SESSION: FakeSession()}
+        self.parents: dict[str, str | None] = {}
+        self.down = False
+        self.page_max = PAGE_EVENTS_MAX
+        self.reads: list[tuple[int, int]] = []
+        self.pulse_calls = 0
+        self._point = point
+
+    def append(
+        self, *types: str, session: int = SESSION, run_id: str | None = None, **envelope: Any
+    ) -> list[RecordedEvent]:
+        state = self.sessions[session]
+        made: list[RecordedEvent] = []
+        for type_ in types:
+            state.head += 1
+            event = recorded(state.head, type_, run_id, **envelope)
+            state.events[state.head] = event
+            made.append(event)
+        if run_id is not None:
+            self.parents.setdefault(run_id, envelope.get("parent_run_id"))
+        return made
+
+    async def read(
+        self,
+        session: int,
+        *,
+        after: int,
+        limit: int = PAGE_EVENTS_MAX,
+        until: int | None = None,
+        types: TypeFilter | None = None,
+        run_ids: frozenset[str] | None = None,
+    ) -> Page:
+        await self._answering()
+        self.reads.append((session, after))
+        state = self.sessions.get(session, FakeSession())
+        limit = min(limit, self.page_max)
+        end = state.head if until is None else min(until, state.head)
+        wanted = [
+            event
+            for seq, event in sorted(state.events.items())
+            if max(after, state.min_seq - 1) < seq <= end
+            and (types is None or types.passes(event.type))
+            and (run_ids is None or event.run_id in run_ids)
+        ]
+        items = wanted[:limit]
+        through = end if len(wanted) < limit else items[-1].seq
+        page = Page(tuple(items), max(after, through), state.head, state.min_seq)
+        await self._point()
+        return page
+
+    async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
+        await self._answering()
+        self.pulse_calls += 1
+        pulses = {
+            session: Pulse(state.head, state.min_seq, state.status, None, state.stalled_since)
+            for session in sessions
+            if (state := self.sessions.get(session)) is not None
+        }
+        await self._point()
+        return pulses
+
+    async def run_family(self, run_id: str) -> frozenset[str]:
+        await self._answering()
+        family = {run_id}
+        while new := {r for r, p in self.parents.items() if p in family} - family:
+            family |= new
+        await self._point()
+        return frozenset(family)
+
+    async def _answering(self) -> None:
+        await self._point()
+        if self.down:
+            raise StoreUnavailable("the fake store is down")
+
+
+class FakeStream:
+    """A Window and its Wakes. Nothing here is promised to be complete."""
+
+    def __init__(self, point: Callable[[], Awaitable[None]] = no_point) -> None:
+        self.windows: dict[int, list[RecordedEvent]] = {}
+        self.watched: set[int] = set()
+        self.unwatched: list[int] = []
+        self.down = False
+        self.connected = True
+        self.reads = 0
+        self.wakes: list[Wake] = []
+        self._news = asyncio.Event()
+        self._point = point
+
+    def publish(
+        self, events: Sequence[RecordedEvent], *, session: int = SESSION, wake: bool = True
+    ) -> None:
+        """As the real publisher: contiguous, or the window begins anew."""
+        if self.down:
+            return
+        window = self.windows.setdefault(session, [])
+        for event in events:
+            if window and event.seq <= window[-1].seq:
+                continue
+            if window and event.seq > window[-1].seq + 1:
+                window.clear()
+            window.append(event)
+        if wake and session in self.watched:
+            self.send(Wake(session, window[-1].seq))
+
+    def send(self, wake: Wake) -> None:
+        self.wakes.append(wake)
+        self._news.set()
+
+    async def read(
+        self, cursors: Mapping[int, int], *, limit: int
+    ) -> Mapping[int, Sequence[RecordedEvent]]:
+        await self._point()
+        if self.down:
+            raise StreamUnavailable("the fake stream is down")
+        self.reads += 1
+        found = {
+            session: [e for e in self.windows.get(session, []) if e.seq > cursor][:limit]
+            for session, cursor in cursors.items()
+        }
+        await self._point()
+        return found
+
+    async def watch(self, session: int) -> None:
+        await self._point()
+        self.watched.add(session)
+        await self._point()
+
+    async def unwatch(self, session: int) -> None:
+        await self._point()
+        self.watched.discard(session)
+        self.unwatched.append(session)
+
+    async def listen(self) -> AsyncIterator[Wake]:
+        while True:
+            while self.wakes:
+                yield self.wakes.pop(0)
+                await self._point()
+            self._news.clear()
+            await self._news.wait()
+
+
+class Counting(Silent, Observer):
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def _count(self, name: str, amount: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + amount
+
+    def repaired(self, cause: Repair) -> None:
+        self._count(f"repaired.{cause}")
+
+    def caught_behind(self, sessions: int) -> None:
+        self._count("caught_behind", sessions)
+
+    def page(self, *, shared: bool) -> None:
+        self._count("page.shared" if shared else "page.read")
+
+    def rewound(self) -> None:
+        self._count("rewound")
+
+    def unavailable(self, what: str) -> None:
+        self._count(f"unavailable.{what}")
+
+
+@dataclass
+class World:
+    """A hub over fakes, in virtual time."""
+
+    log: FakeLog
+    stream: FakeStream
+    clock: ManualClock
+    hub: Hub
+    seen: Counting
+
+    def tell(self, *types: str, **given: Any) -> list[RecordedEvent]:
+        """Append and publish."""
+        events = self.log.append(*types, **given)
+        self.stream.publish(events)
+        return events
+
+    async def client(self, cursor: int = 0, **request: Any) -> "Client":
+        return await Client.connect(
+            self.hub, SubscriptionRequest(session=SESSION, cursor=cursor, **request)
+        )
+
+    async def settle(self, seconds: float = 0.0) -> None:
+        await self.clock.advance(seconds)
+
+
+def make_world(
+    point: Callable[[], Awaitable[None]] = no_point, *, seed: int = 1, **options: Any
+) -> World:
+    log, stream, clock, seen = FakeLog(point), FakeStream(point), ManualClock(), Counting()
+    hub = Hub(
+        log,
+        stream,
+        stream,
+        clock=clock,
+        chance=random.Random(seed),
+        options=HubOptions(**options),
+        observer=seen,
+    )
+    return World(log, stream, clock, hub, seen)
+
+
+@dataclass
+class Frame:
+    """One block of the stream, as a browser reads it."""
+
+    id: int | None
+    name: str | None
+    data: bytes | None
+    retry: int | None = None
+
+
+def parse(chunk: bytes) -> list[Frame]:
+    assert chunk.endswith(b"\n\n"), chunk[-80:]
+    frames: list[Frame] = []
+    for block in chunk[:-2].split(b"\n\n"):
+        frame = Frame(None, None, None)
+        for line in block.split(b"\n"):
+            name, _, value = line.partition(b": ")
+            match name:
+                case b"id":
+                    frame.id = int(value)
+                case b"event":
+                    frame.name = value.decode()
+                case b"data":
+                    frame.data = value
+                case b"retry":
+                    frame.retry = int(value)
+                case b"":
+                    frame.name = "comment"
+                case _:
+                    raise AssertionError(line)
+        frames.append(frame)
+    return frames
+
+
+class Client:
+    """Reads a subscription in a task of its own and checks what no frame may ever do."""
+
+    def __init__(self, subscription: Subscription, cursor: int) -> None:
+        self.subscription = subscription
+        self.cursor = cursor
+        self.frames: list[Frame] = []
+        self.chunks: list[bytes] = []
+        self.ended = False
+
+    @classmethod
+    async def connect(
+        cls,
+        hub: Hub,
+        request: SubscriptionRequest,
+        point: Callable[[], Awaitable[None]] = no_point,
+    ) -> "Client":
+        client = cls(await hub.subscribe(request), request.cursor)
+        client.task = asyncio.create_task(client._read(point))
+        return client
+
+    task: "asyncio.Task[None]"
+
+    async def _read(self, point: Callable[[], Awaitable[None]]) -> None:
+        try:
+            self.subscription.on_overdue(self.task.cancel)
+            while (chunk := await self.subscription.chunk()) is not None:
+                self.take(chunk)
+                await point()
+            self.ended = True
+        finally:
+            self.subscription.close()
+
+    def take(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        for frame in parse(chunk):
+            self.frames.append(frame)
+            if frame.name is None and frame.data is not None:
+                assert frame.id == self.cursor + 1, f"{frame.id} after {self.cursor}"
+            elif frame.name is None and frame.id is not None:
+                assert frame.id > self.cursor
+            if frame.name not in (None, "reset"):
+                assert frame.id is None
+            if frame.id is not None:
+                self.cursor = frame.id
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        self.subscription.close()  # the task may never have begun
+
+    @property
+    def seqs(self) -> list[int]:
+        return [
+            f.id for f in self.frames if f.name is None and f.data is not None and f.id is not None
+        ]
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [f.data for f in self.frames if f.name is None and f.data is not None]
+
+    @property
+    def controls(self) -> list[tuple[str, Any]]:
+        return [
+            (f.name, orjson.loads(f.data))
+            for f in self.frames
+            if f.name not in (None, "comment") and f.data is not None
+        ]
