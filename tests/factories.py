@@ -91,7 +91,9 @@ class Owner:
             effects=effects,
         )
 
-    async def append(self, *events: Event | Emission, effects: Sequence[Effect] = ()) -> SessionBatch:
+    async def append(
+        self, *events: Event | Emission, effects: Sequence[Effect] = ()
+    ) -> SessionBatch:
         """Record these; the head moves on. Fails when the session is fenced."""
         batch = self.batch(*events, effects=effects)
         assert await self.store.writer.append([batch]) == frozenset()
@@ -196,3 +198,12 @@ async def running(owner: Owner, **request: Any) -> str:
         ],
     )
     return ticket.run_id
+
+
+async def fenced_owner(store: Store, session_id: str) -> Owner:
+    """An owner that doesn't know yet that another worker has taken its session."""
+    owner = await owned_session(store, session_id)
+    await owner.release()
+    await ask_run(store, session_id)
+    await claim_one(store, "w2")
+    return owner

@@ -33,6 +33,8 @@ class FakeGateway:
         parts = request.path.strip("/").split("/")
         if request.path in self.answers:
             answer = self.answers[request.path]
+            if isinstance(answer, list):
+                answer = answer.pop(0)  # one for each time it is asked
             if isinstance(answer, tuple):
                 await reply.problem(*answer)
             else:

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.gateway import CANCELLED, FAILED, HOSTILE, STORY, FakeGateway
-from tests.client.scripted import Scripted, body, in_thread
 from typer.testing import CliRunner, Result
 
 from holdfast.cli.app import app
+from holdfast.cli.exits import sentence_of
+from holdfast.client import ProblemError
 from holdfast.events.catalog import MODELS
+from tests.cli.gateway import CANCELLED, FAILED, HOSTILE, STORY, FakeGateway
+from tests.client.scripted import Scripted, body, in_thread
 
 HARMLESS = "[2J]0;owned31mevil"
 
@@ -138,6 +140,43 @@ def test_a_refusal_ends_with_2_and_says_the_gateways_sentence(
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"error: no {HARMLESS} input\n"
+
+
+@pytest.mark.parametrize(
+    ("detail", "sentence"),
+    [
+        ("does not fit", "does not fit (/n must be positive)"),
+        ("does not fit: /n must be positive", "does not fit: /n must be positive"),
+    ],
+)
+def test_a_refusal_names_its_fields_once(detail: str, sentence: str):
+    errors = [{"pointer": "/n", "detail": "must be positive"}]
+    problem = ProblemError(422, code="input-invalid", title="t", detail=detail, errors=errors)
+
+    assert sentence_of(problem) == sentence
+
+
+def test_without_input_a_run_gets_an_empty_object(server: Scripted):
+    holdfast("run", "team")
+
+    assert server.requests[0].json == {"workflow": "team", "input": {}}
+
+
+@pytest.mark.parametrize("made", [{"session_id": "new"}, (409, "session-exists", "exists")])
+def test_a_session_that_was_named_and_never_made_is_made(
+    gateway: FakeGateway, server: Scripted, made: object
+):
+    unknown = (404, "session-unknown", "no session 'new'")
+    ticket = {"run_id": "r1", "session_id": "new", "after": 1}
+    gateway.answers["/v1/sessions/new/runs"] = [unknown, ticket]
+    gateway.answers["/v1/sessions"] = made
+
+    result = holdfast("run", "team", "--session", "new")
+
+    assert (result.exit_code, result.stdout) == (0, "run r1 in session new\n")
+    paths = ["/v1/sessions/new/runs", "/v1/sessions", "/v1/sessions/new/runs"]
+    assert [request.path for request in server.requests] == paths
+    assert server.requests[1].json == {"session_id": "new"}
 
 
 def test_following_what_is_not_there_ends_with_2(gateway: FakeGateway, server: Scripted):

@@ -2,8 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.gateway import FakeGateway
-from tests.client.scripted import in_thread
 from typer.testing import CliRunner
 
 from holdfast.cli.app import app
@@ -17,6 +15,8 @@ from holdfast.cli.checks_postgres import (
 )
 from holdfast.cli.checks_redis import judge_redis
 from holdfast.cli.findings import Level
+from tests.cli.gateway import FakeGateway
+from tests.client.scripted import in_thread
 
 READY = {"status": "ready", "postgres": {"reachable": True}, "redis": {"connected": True}}
 

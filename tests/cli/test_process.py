@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from tests.cli.gateway import FakeGateway
 from tests.client.scripted import Scripted, body, in_thread
 
@@ -39,7 +40,8 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **(env or {})},
+        # Buffered, as at home: what must come at once has to be flushed.
+        env={**os.environ, "PYTHONUNBUFFERED": "", **(env or {})},
     )
 
 

@@ -47,7 +47,11 @@ class Reply:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self.open = False
+
+    async def raw(self, text: bytes) -> None:
+        """Send bytes that need not be HTTP."""
+        self._writer.write(text)
+        await self._writer.drain()
 
     async def stream(self, content_type: str = "text/event-stream") -> None:
         """Begin a stream."""
@@ -55,7 +59,6 @@ class Reply:
             b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
             % content_type.encode()
         )
-        self.open = True
         await self._writer.drain()
 
     async def send(self, body: bytes) -> None:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.scripted import QuickClock, Reply, Request, Scripted, body
 
 from holdfast.client import AnswerInvalid, Backoff, Holdfast, ProblemError, Unreachable
+from tests.client.scripted import QuickClock, Reply, Request, Scripted, body
 
 TICKET = {"run_id": "r1", "session_id": "s", "after": 7}
 
@@ -188,6 +188,20 @@ async def test_reading_goes_through_all_pages_and_ends():
         assert [e.seq async for e in holdfast.read("s")] == [1, 2, 3, 4, 5]
 
     assert len(server.requests) == 2
+
+
+async def test_reading_ends_at_the_head_that_there_was_when_it_began():
+    """A session that grows as fast as it is read must not hold its reader for ever."""
+
+    async def growing(request: Request, reply: Reply) -> None:
+        after = int(request.query["after"])
+        items = b",".join(body(seq) for seq in range(after + 1, after + 4))
+        await reply.status(
+            200, b'{"items":[%b],"next_after":%d,"head":%d}' % (items, after + 3, after + 5)
+        )
+
+    async with Scripted(growing).serve() as server, client(server.url) as holdfast:
+        assert [e.seq async for e in holdfast.read("s")] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://host", "http://", "/v1"])

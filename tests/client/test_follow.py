@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.client.scripted import QuickClock, Reply, Request, Scripted, body, control, frame
 
 from holdfast.client import (
     Backoff,
@@ -17,6 +16,7 @@ from holdfast.client import (
     Status,
 )
 from holdfast.events.recorded import RecordedEvent
+from tests.client.scripted import QuickClock, Reply, Request, Scripted, body, control, frame
 
 Turn = Callable[[Request, Reply], Awaitable[None]]
 
@@ -217,7 +217,27 @@ async def test_a_refusal_that_passes_is_tried_again(status: int):
 async def test_a_page_of_something_else_is_tried_again():
     portal = answering(200, content_type="text/html")
     async with turns(portal).serve() as server, client(server.url) as holdfast:
+        events = holdfast.follow("s")
+
+        assert await collect(events) == ALL
+        assert (events.counters.failures, events.counters.resumes) == (1, 0)
+
+
+@pytest.mark.parametrize("refusal", [b"503 X", b"200 OK\r\ncontent-type: text/html"])
+async def test_the_connection_of_a_refusal_is_given_back_unread(refusal: bytes):
+    """A page that never ends must not keep a connection for each time it was tried."""
+    given_back = asyncio.Event()
+
+    async def endless(request: Request, reply: Reply) -> None:
+        await reply.raw(b"HTTP/1.1 " + refusal + b"\r\ncontent-length: 9\r\n\r\nhalf")
+        await reply.gone()
+        given_back.set()
+
+    async with turns(endless).serve() as server, client(server.url) as holdfast:
         assert await collect(holdfast.follow("s")) == ALL
+
+        async with asyncio.timeout(10):
+            await given_back.wait()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
@@ -272,6 +292,19 @@ async def test_a_passing_refusal_by_retry_and_close_waits_longer_each_time():
     assert max(clock.slept[:6]) > 0.4
 
 
+async def test_after_a_stream_that_brought_something_the_waits_begin_anew():
+    clock = QuickClock()
+    script = [*[answering(500)] * 8, sending(frame(1))]
+    async with (
+        turns(*script).serve() as server,
+        Holdfast(server.url, clock=clock, backoff=Backoff(0.1, 100)) as holdfast,
+    ):
+        assert await collect(holdfast.follow("s")) == ALL
+
+    assert max(clock.slept[:8]) > 1
+    assert clock.slept[8] <= 0.2
+
+
 async def test_a_silent_stream_is_given_up_and_resumed():
     async def hang(request: Request, reply: Reply) -> None:
         await reply.stream()
@@ -305,7 +338,10 @@ async def test_a_gateway_that_accepts_and_never_answers_is_left_after_the_handsh
     async def mute(request: Request, reply: Reply) -> None:
         await reply.gone()
 
-    async with turns(mute).serve() as server, client(server.url, handshake_s=0.2) as holdfast:
+    async with (
+        turns(mute).serve() as server,
+        client(server.url, stall_s=600, handshake_s=0.2) as holdfast,
+    ):
         events = holdfast.follow("s")
 
         assert await collect(events) == ALL

@@ -1,10 +1,10 @@
 import pytest
-from tests.client.scripted import body
 
 from holdfast.client.position import Position, Reset, Signal, StreamBroken
 from holdfast.client.sse import Frame
 from holdfast.events.catalog import NotificationSent
 from holdfast.events.recorded import RecordedEvent
+from tests.client.scripted import body
 
 
 def event(seq: int, type_: str = "notification.sent", run_id: str = "r1") -> Frame:

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from holdfast.client.sse import FRAME_BYTES_MAX, Frame, FrameParser, FrameTooLarge
 
 # Mostly what matters to the grammar, so that short examples are interesting ones.
-ALPHABET = st.sampled_from([*"\n\r\n\r: 07x\0", "data:", "id:", "event:", "retry:", "ü", "\u2028"])
+ALPHABET = st.sampled_from(
+    [*"\n\r: 07x\0", "\r\n", "\n\n", "data:", "id:", "event:", "retry:", "ü", "\u2028"]
+)
 STREAMS = st.lists(ALPHABET | st.characters(codec="utf-8"), max_size=40).map(
     lambda parts: "".join(parts).encode()
 )
@@ -61,7 +63,9 @@ def test_what_was_framed_is_what_comes_out_with_every_line_end(
         for seq, lines in events
     )
 
-    assert parse(stream) == [Frame(id=str(seq), data=b"\n".join(lines)) for seq, lines in events]
+    frames = [Frame(id=str(seq), data=b"\n".join(lines)) for seq, lines in events]
+    assert parse(stream) == frames
+    assert parse_in([stream[n : n + 1] for n in range(len(stream))])[0] == frames
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,9 @@
-"""The fenced append: what is recorded, what is refused, and what a lost reply may mean."""
+"""The fenced append: what is recorded and what is refused."""
 
 import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.factories import (
-    TENANT,
-    Owner,
-    ask_run,
-    claim_one,
-    delta,
-    in_run,
-    make_row,
-    owned_session,
-    running,
-)
 
 from holdfast.events.catalog import RunCancelled, RunCompleted, RunFailed, StepStarted
 from holdfast.events.catalog.base import ErrorInfo
@@ -22,10 +11,20 @@ from holdfast.events.commands import CommandState
 from holdfast.events.errors import AppendRefused
 from holdfast.events.store import (
     CommandDone,
-    Outcome,
     RunChange,
     RunStatus,
     Store,
+)
+from tests.factories import (
+    TENANT,
+    Owner,
+    ask_run,
+    delta,
+    fenced_owner,
+    in_run,
+    make_row,
+    owned_session,
+    running,
 )
 
 
@@ -33,15 +32,6 @@ async def bodies(owner: Owner) -> list[bytes]:
     page = await owner.store.reader.read(owner.session, after=0)
     assert [item.seq for item in page.items] == list(range(1, page.head + 1))
     return [item.body for item in page.items]
-
-
-async def fenced_owner(store: Store, session_id: str) -> Owner:
-    """An owner that doesn't know yet that another worker has taken its session."""
-    owner = await owned_session(store, session_id)
-    await owner.release()
-    await ask_run(store, session_id)
-    await claim_one(store, "w2")
-    return owner
 
 
 async def test_events_get_the_seqs_after_the_expected_head(store: Store):
@@ -61,7 +51,9 @@ async def test_events_get_the_seqs_after_the_expected_head(store: Store):
 async def test_a_body_comes_back_byte_for_byte(store: Store):
     """Key order, duplicate keys, NUL, long numbers: what JSON columns would change, the log keeps."""
     owner = await owned_session(store)
-    body = b'{"v":1,"b":1.0,"a":1e400,"a":2,"t":"\\u0000 \xc3\xbc \\u2028","n":12345678901234567890}'
+    body = (
+        b'{"v":1,"b":1.0,"a":1e400,"a":2,"t":"\\u0000 \xc3\xbc \\u2028","n":12345678901234567890}'
+    )
     row = replace(make_row(delta(), seq=2), body=body)
 
     await store.writer.append([replace(owner.batch(), events=[row])])
@@ -190,6 +182,18 @@ async def test_a_refused_row_changes_nothing_beside_the_log_either(store: Store)
     assert (await store.desk.run(TENANT, run_id)).status is RunStatus.RUNNING
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "lone surrogate"])
+async def test_a_row_that_cannot_be_held_is_refused_and_not_tried_for_ever(store: Store, text: str):
+    """Not StoreUnavailable: the same bytes would be sent again and again, and everybody's with them."""
+    owner = await owned_session(store)
+    row = replace(make_row(delta(), seq=2), key=text, run_id="run_1")
+
+    with pytest.raises(AppendRefused):
+        await store.writer.append([replace(owner.batch(), events=[row])])
+
+    assert len(await bodies(owner)) == 1
+
+
 async def test_a_run_ends_once_whatever_its_end_is_called(store: Store):
     ends = [RunCompleted(duration_ms=1), FAILED, RunCancelled(duration_ms=1)]
     owner = await owned_session(store)
@@ -234,64 +238,6 @@ async def test_a_refused_sessions_rows_break_no_rule(store: Store):
 
     assert refused == {owner.session}
     assert len(await bodies(neighbour)) == 2
-
-
-# --- a lost reply ------------------------------------------------------------------------------------
-
-
-async def test_what_was_recorded_resolves_to_recorded_however_much_has_followed(store: Store):
-    owner = await owned_session(store)
-    batch = await owner.append(delta("a"), delta("b"))
-    assert await store.writer.resolve([batch]) == {owner.session: Outcome.RECORDED}
-
-    await owner.append(delta("c"))
-    assert await store.writer.resolve([batch]) == {owner.session: Outcome.RECORDED}
-
-    await owner.release()
-    await ask_run(store)
-    await claim_one(store, "w2")
-    assert await store.writer.resolve([batch]) == {owner.session: Outcome.RECORDED}
-
-
-async def test_what_is_absent_can_be_sent_again_the_same_bytes(store: Store):
-    owner = await owned_session(store)
-    batch = owner.batch(delta())
-
-    assert await store.writer.resolve([batch]) == {owner.session: Outcome.ABSENT}
-    assert await store.writer.append([batch]) == frozenset()
-    assert await store.writer.resolve([batch]) == {owner.session: Outcome.RECORDED}
-
-
-async def test_what_another_owner_made_impossible_resolves_to_fenced(store: Store):
-    owner = await fenced_owner(store, "s")
-    late = owner.batch(delta())
-    assert await store.writer.resolve([late]) == {owner.session: Outcome.FENCED}
-
-
-async def test_a_place_taken_by_other_events_resolves_to_fenced(store: Store):
-    owner = await owned_session(store)
-    lost = owner.batch(delta("lost"), delta("lost"))
-    await owner.append(delta("other"), delta("other"))
-
-    assert await store.writer.resolve([lost]) == {owner.session: Outcome.FENCED}
-
-
-async def test_the_batches_of_one_lost_reply_are_told_apart(store: Store):
-    recorded = await owned_session(store, "s1")
-    absent = await owned_session(store, "s2")
-    fenced = await fenced_owner(store, "s3")
-    first = await recorded.append(delta())
-
-    outcomes = await store.writer.resolve(
-        [first, absent.batch(delta()), fenced.batch(delta()), replace(first, session=10_000)]
-    )
-
-    assert outcomes == {
-        recorded.session: Outcome.RECORDED,
-        absent.session: Outcome.ABSENT,
-        fenced.session: Outcome.FENCED,
-        10_000: Outcome.FENCED,
-    }
 
 
 async def test_many_sessions_append_at_once_each_in_its_own_order(store: Store):

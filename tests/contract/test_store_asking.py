@@ -1,12 +1,12 @@
 """Asking something of a run or a session that is there: cancel, answer, erase."""
 
 import pytest
-from tests.factories import TENANT, Owner, ask_run, owned_session, running
 
 from holdfast.events.catalog import SessionErased, SessionExpired
 from holdfast.events.commands import CommandKind, CommandState
 from holdfast.events.errors import InputAnswered, InputUnknown, RunEnded
 from holdfast.events.store import CommandDone, RunStatus, SessionChange, SessionStatus, Store
+from tests.factories import TENANT, Owner, ask_run, owned_session, running
 
 QUESTION = {"i1": {"prompt": "Sure?", "value_schema": None, "deadline": None}}
 

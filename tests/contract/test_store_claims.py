@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from math import inf
 
+from holdfast.events.commands import CommandKind
+from holdfast.events.store import RunStatus, Store
 from tests.contract.conftest import Passes
 from tests.factories import (
     TENANT,
@@ -16,9 +18,6 @@ from tests.factories import (
     owned_session,
     running,
 )
-
-from holdfast.events.commands import CommandKind
-from holdfast.events.store import RunStatus, Store
 
 SHORT_S = 0.3
 

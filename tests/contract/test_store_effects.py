@@ -3,12 +3,12 @@
 from math import inf
 
 import pytest
-from tests.contract.conftest import Passes
-from tests.factories import TENANT, Owner, ask_run, delta, in_run, owned_session, running
 
 from holdfast.events.catalog import RunCompleted, RunStarted
 from holdfast.events.commands import CommandKind, CommandState
 from holdfast.events.store import CommandDone, Run, RunChange, RunStatus, StepResult, Store
+from tests.contract.conftest import Passes
+from tests.factories import TENANT, Owner, ask_run, delta, in_run, owned_session, running
 
 QUESTION = {"i1": {"prompt": "Sure?", "value_schema": {"type": "boolean"}, "deadline": None}}
 
@@ -21,7 +21,7 @@ async def found(store: Store, run_id: str) -> Run:
     return await store.desk.run(TENANT, run_id)
 
 
-async def test_a_run_begins_once_and_ends_once(store: Store):
+async def test_a_run_begins_once_and_ends_once(store: Store, passes: Passes):
     owner = await owned_session(store)
     run_id = await queued(owner)
 
@@ -30,6 +30,7 @@ async def test_a_run_begins_once_and_ends_once(store: Store):
         effects=[RunChange(run_id=run_id, status=RunStatus.RUNNING, attempts=1, workflow_v="7")],
     )
     begun = await found(store, run_id)
+    await passes(0.01)
     await owner.change(run_id, RunStatus.WAITING)
     await owner.change(run_id, RunStatus.RUNNING, attempts=2)
     again = await found(store, run_id)
@@ -45,6 +46,7 @@ async def test_a_run_begins_once_and_ends_once(store: Store):
     assert (again.attempts, again.started_at) == (2, begun.started_at)
     assert (ended.status, ended.attempts, ended.workflow_version) == (RunStatus.COMPLETED, 2, "7")
     assert ended.ended_at is not None
+    assert ended.ended_at > begun.started_at
     assert list(await store.claims.open_runs(owner.session)) == []
 
 

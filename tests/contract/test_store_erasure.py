@@ -1,7 +1,6 @@
 """What an erasure leaves: one event, and the names of things."""
 
 import pytest
-from tests.factories import TENANT, Owner, ask_run, delta, in_run, owned_session, running
 
 from holdfast.events.catalog import RunCompleted, SessionErased
 from holdfast.events.commands import CommandKind
@@ -16,6 +15,7 @@ from holdfast.events.store import (
     StepResult,
     Store,
 )
+from tests.factories import TENANT, Owner, ask_run, delta, in_run, owned_session, running
 
 ERASE = SessionChange(SessionStatus.ERASED, erase=True)
 
@@ -39,7 +39,7 @@ async def erase(owner: Owner, *, before: int = 0) -> SessionBatch:
 
 
 async def test_only_the_erasing_event_is_left(store: Store):
-    owner, run_id = await lived(store)
+    owner, _ = await lived(store)
 
     batch = await erase(owner, before=1)
 
@@ -59,7 +59,12 @@ async def test_nothing_of_the_runs_is_left_but_how_they_ended(store: Store):
 
     run = await store.desk.run(TENANT, run_id)
     journal = await store.claims.journal(run_id)
-    assert (run.status, run.input, run.waiting, run.user_id) == (RunStatus.COMPLETED, None, {}, None)
+    assert (run.status, run.input, run.waiting, run.user_id) == (
+        RunStatus.COMPLETED,
+        None,
+        {},
+        None,
+    )
     assert (journal.keys, journal.results) == ({}, {})
 
 

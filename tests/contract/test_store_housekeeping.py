@@ -5,18 +5,18 @@ from datetime import timedelta
 from math import inf
 
 import pytest
-from tests.contract.conftest import Passes
-from tests.factories import TENANT, ask_run, claim_one, delta, owned_session, running
 
 from holdfast.events.catalog import SessionExpired
 from holdfast.events.commands import CommandKind
 from holdfast.events.store import RunStatus, SessionChange, SessionStatus, Store
+from tests.contract.conftest import Passes
+from tests.factories import TENANT, ask_run, claim_one, delta, owned_session, running
 
 LEASE_S = 0.3
 
 
 async def behind(store: Store) -> list[tuple[int, int, int]]:
-    return [tuple(row) for row in await store.claims.unpublished(limit=100)]
+    return list(await store.claims.unpublished(limit=100))
 
 
 async def test_a_session_without_an_owner_whose_stream_is_behind_is_swept(store: Store):

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from tests.factories import TENANT, delta, owned_session, running
 
 from holdfast.events.commands import CommandKind, OnBusy
 from holdfast.events.errors import KeyInFlight, KeyReused, SessionBusy
 from holdfast.events.store import Idempotency, RunRequest, RunStatus, Store, Ticket
+from tests.factories import TENANT, delta, owned_session, running
 
 SAME = Idempotency(key="k1", request_hash=b"hash of the request")
 OTHER = Idempotency(key="k1", request_hash=b"hash of another")

@@ -1,9 +1,8 @@
 """How long a claim holds, and what becomes of one that was not renewed."""
 
+from holdfast.events.store import Store
 from tests.contract.conftest import Passes
 from tests.factories import claim_all, claim_one, delta, owned_session, running
-
-from holdfast.events.store import Store
 
 LEASE_S = 0.4
 OVER_S = LEASE_S * 1.2

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from tests.factories import Owner, delta, in_run, make_row, owned_session, running
-
 from holdfast.events.catalog import RunCompleted, StageChanged, ToolCompleted, ToolStarted
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Page, Store
+from tests.factories import Owner, delta, in_run, make_row, owned_session, running
 
 
 def seqs(page: Page) -> list[int]:

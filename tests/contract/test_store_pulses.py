@@ -3,11 +3,10 @@
 from datetime import timedelta
 from math import inf
 
-from tests.contract.conftest import Passes
-from tests.factories import TENANT, ask_run, claim_one, owned_session, running
-
 from holdfast.events.catalog import SessionExpired
 from holdfast.events.store import RunStatus, SessionChange, SessionStatus, Store
+from tests.contract.conftest import Passes
+from tests.factories import TENANT, ask_run, claim_one, owned_session, running
 
 LEASE_S = 0.3
 # A lease and the moment of grace that an ordinary hand-over takes.

@@ -1,8 +1,10 @@
 """The workflows that workers announce, and the store's word on itself."""
 
-from tests.factories import owned_session
+from dataclasses import replace
 
 from holdfast.events.store import Store, WorkflowInfo
+from tests.contract.conftest import Passes
+from tests.factories import owned_session
 
 TEAM = WorkflowInfo(
     name="team",
@@ -43,6 +45,19 @@ async def test_a_worker_replaces_what_it_announced(store: Store):
     await store.registry.announce("w1", [NEWER, TICKER])
 
     assert await listed(store) == [("team", "2", ["w1"]), ("ticker", "1", ["w1"])]
+
+
+async def test_the_word_that_was_given_last_speaks_for_its_version(store: Store, passes: Passes):
+    """A deploy mends a description, or a workflow that did not load, without a new version."""
+    mended = replace(TEAM, description="Writes a better report.")
+    for worker, workflow in (("w2", TEAM), ("w3", TEAM), ("w1", mended)):
+        await store.registry.announce(worker, [workflow])
+        await passes(0.01)
+
+    [team] = await store.registry.workflows()
+
+    assert team.description == mended.description
+    assert list(team.workers) == ["w1", "w2", "w3"]
 
 
 async def test_a_workflow_that_did_not_load_is_listed_with_the_reason_and_no_worker(store: Store):

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from tests.factories import TENANT, ask_run, owned_session, running
 
 from holdfast.events.catalog import SessionExpired
 from holdfast.events.commands import CommandKind
-from holdfast.events.errors import SessionExists, SessionUnknown
+from holdfast.events.errors import RunUnknown, SessionExists, SessionUnknown
 from holdfast.events.store import RunStatus, SessionChange, SessionStatus, Store
+from tests.factories import TENANT, ask_run, owned_session, running
 
 
 async def test_a_new_session_is_empty_and_asks_for_its_creation(store: Store):
@@ -22,7 +22,11 @@ async def test_a_new_session_is_empty_and_asks_for_its_creation(store: Store):
     assert info.expires_at is not None
     assert abs(info.expires_at - info.created_at - timedelta(seconds=60)) < timedelta(seconds=5)
     assert info == await store.desk.session(TENANT, "s")
-    assert (command.kind, command.session, command.run_id) == (CommandKind.CREATE, info.session, None)
+    assert (command.kind, command.session, command.run_id) == (
+        CommandKind.CREATE,
+        info.session,
+        None,
+    )
     assert command.body == {"ttl_s": 60, "metadata": {"who": "ann"}}
 
 
@@ -70,6 +74,15 @@ async def test_a_foreign_session_is_as_unknown_as_one_that_is_not_there(store: S
     assert (await store.desk.sessions("rival")).items == []
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "lone surrogate"])
+async def test_a_name_that_nothing_can_have_is_unknown_and_no_failure(store: Store, text: str):
+    """Whoever types `%00` into a path gets the same answer as for any other wrong name."""
+    with pytest.raises(SessionUnknown):
+        await store.desk.session(TENANT, text)
+    with pytest.raises(RunUnknown):
+        await store.desk.run(TENANT, text)
+
+
 async def test_a_session_names_the_run_that_is_being_worked_on(store: Store):
     owner = await owned_session(store)
     assert (await store.desk.session(TENANT, "s")).active_run is None
@@ -110,7 +123,9 @@ async def test_sessions_are_listed_by_status(store: Store):
     await owner.append(SessionExpired(), effects=[SessionChange(SessionStatus.EXPIRED)])
 
     listed = {
-        status: [info.session_id for info in (await store.desk.sessions(TENANT, status=status)).items]
+        status: [
+            info.session_id for info in (await store.desk.sessions(TENANT, status=status)).items
+        ]
         for status in SessionStatus
     }
 

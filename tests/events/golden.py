@@ -7,11 +7,11 @@ that exists is a promise to every reader of old logs and is left alone.
 from pathlib import Path
 
 import orjson
-from tests.events.samples import SAMPLES, recorded
-from tests.events.stories import STORIES
 
 from holdfast.events.fold import fold, to_plain
 from holdfast.events.recorded import RecordedEvent
+from tests.events.samples import SAMPLES, recorded
+from tests.events.stories import STORIES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from tests.events.samples import log
-
 from holdfast.events.catalog import Event
 from holdfast.events.fold import State, fold, to_plain
 from holdfast.events.recorded import Context, Emission
+from tests.events.samples import log
 
 
 def at(

@@ -1,10 +1,9 @@
 """Short logs that tell of whole runs: as they happen, and when a worker dies in the middle."""
 
-from tests.events.samples import SAMPLES, log
-
 from holdfast.events import catalog as c
 from holdfast.events.catalog import ErrorInfo, Event
 from holdfast.events.recorded import NOWHERE, Context, Emission, RecordedEvent
+from tests.events.samples import SAMPLES, log
 
 ERROR = ErrorInfo(code="boom", message="It broke.")
 
@@ -26,7 +25,7 @@ def _beginning() -> list[Emission]:
 
 
 def _talk(attempt: int, *, until: str = "end", announced: bool = True) -> list[Emission]:
-    """One streamed step, cut at `until`; not `announced`: keyed events are recorded already."""
+    """One streamed step, cut at `until`; not `announced`: it goes on without its starts."""
     whole = [
         ("start", c.AgentStarted(name="Ann")),
         ("start", c.LlmStarted(call_id="l1", model="small")),
@@ -55,12 +54,7 @@ def _talk(attempt: int, *, until: str = "end", announced: bool = True) -> list[E
     if until == "cut":
         whole = [part for part in whole if part[0] != "end"]
     if not announced:
-        # The thought was completed before the crash: its key is recorded too.
-        whole = [
-            (phase, event)
-            for phase, event in whole
-            if phase != "start" and event.type != "reasoning.completed"
-        ]
+        whole = [(phase, event) for phase, event in whole if phase != "start"]
     return [at(event, attempt=attempt, step="talk#1", agent="Ann") for _, event in whole]
 
 

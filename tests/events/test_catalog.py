@@ -3,7 +3,6 @@ from typing import Literal
 
 import pytest
 from pydantic import ValidationError
-from tests.events.samples import BY_TYPE, SAMPLES, recorded
 
 from holdfast.events.catalog import (
     CATALOG,
@@ -21,6 +20,7 @@ from holdfast.events.catalog import (
     register_custom,
 )
 from holdfast.events.catalog.custom import TYPE_FORM, check_type_name
+from tests.events.samples import BY_TYPE, SAMPLES, recorded
 
 
 class InvoicePaid(CustomEvent):

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events.samples import CONTEXTS, EVENTS, JSON, STEP, TEXTS, TS, recorded
 
 from holdfast.events.catalog import CustomEvent, ErrorInfo, MessageDelta, RunCompleted, RunFailed
 from holdfast.events.codec import DEPTH_MAX, EVENT_BYTES_MAX, encode, format_ts, to_json
 from holdfast.events.errors import EventInvalid, EventTooLarge
 from holdfast.events.recorded import NOWHERE, Context
+from tests.events.samples import CONTEXTS, EVENTS, JSON, STEP, TEXTS, TS, recorded
 
 # Everything that ends a line for somebody: str.splitlines, terminals, JavaScript, SSE parsers.
 FORBIDDEN = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")

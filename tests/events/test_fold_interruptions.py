@@ -1,13 +1,13 @@
 """An interruption leaves no trace in what a session shows, and an end leaves nothing open."""
 
 import pytest
-from tests.events import stories
-from tests.events.samples import ERROR, log
-from tests.events.stories import STORIES, at
 
 from holdfast.events import catalog as c
 from holdfast.events.fold import fold, messages, to_plain, without_attempts
 from holdfast.events.recorded import Context, Emission
+from tests.events import stories
+from tests.events.samples import ERROR, log
+from tests.events.stories import STORIES, at
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_between_the_attempts_nothing_partial_is_shown() -> None:
     assert shown["tools"] == shown["llm_calls"] == []
 
 
-def test_what_was_complete_before_the_restart_stays() -> None:
+def test_what_was_complete_before_the_restart_is_withdrawn_too() -> None:
+    """The step is shown again from its start: what it had completed would stand there twice."""
     events = stories.interrupted(announced=False)
     restart = next(n for n, event in enumerate(events) if event.type == "step.restarted")
 
-    assert [t["content"] for t in without_attempts(fold(events[: restart + 1]))["reasoning"]] == [
-        "hm."
-    ]
+    assert [t["content"] for t in to_plain(fold(events[:restart]))["reasoning"]] == ["hm."]
+    assert without_attempts(fold(events[: restart + 1]))["reasoning"] == []
 
 
 def test_a_restart_leaves_other_steps_and_runs_alone() -> None:

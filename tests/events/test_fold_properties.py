@@ -8,8 +8,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.events.samples import EMISSIONS, log, recorded
-from tests.events.stories import STORIES, at
 
 from holdfast.events import catalog as c
 from holdfast.events.catalog import MODELS, UnknownEvent
@@ -35,6 +33,8 @@ from holdfast.events.fold.state import (
     TEXT_CHARS_MAX,
 )
 from holdfast.events.recorded import Context, Emission
+from tests.events.samples import EMISSIONS, log, recorded
+from tests.events.stories import STORIES, at
 
 LOGS = st.lists(EMISSIONS, max_size=25)
 

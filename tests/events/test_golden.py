@@ -2,13 +2,13 @@
 
 import orjson
 import pytest
-from tests.events.golden import GOLDEN, vector
-from tests.events.samples import BY_TYPE, recorded
-from tests.events.stories import STORIES
 
 from holdfast.events.catalog import MODELS, UnknownEvent
 from holdfast.events.codec import encode
 from holdfast.events.recorded import Context, RecordedEvent
+from tests.events.golden import GOLDEN, vector
+from tests.events.samples import BY_TYPE, recorded
+from tests.events.stories import STORIES
 
 LINES = sorted(GOLDEN.glob("v*/*.json"))
 

@@ -1,10 +1,10 @@
 from dataclasses import FrozenInstanceError
 
 import pytest
-from tests.events.samples import RUN, STEP, TS, recorded
 
 from holdfast.events.catalog import MessageDelta, RunCompleted
 from holdfast.events.recorded import NOWHERE, Context, Emission, RecordedEvent
+from tests.events.samples import RUN, STEP, TS, recorded
 
 DELTA = MessageDelta(message_id="m", text="t")
 

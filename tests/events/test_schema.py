@@ -8,11 +8,11 @@ import orjson
 import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
-from tests.events.golden import GOLDEN
-from tests.events.samples import CONTEXTS, EVENTS, SAMPLES, recorded
 
 from holdfast.events.catalog import CATALOG, MODELS, UnknownEvent
 from holdfast.events.schema import export_schema, schema_text
+from tests.events.golden import GOLDEN
+from tests.events.samples import CONTEXTS, EVENTS, SAMPLES, recorded
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "events.v1.schema.json"
 SCHEMA = export_schema()

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
-from tests.gateway.fakes import SESSION, World, make_world
 
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.response import EventStreamResponse, ReaderStalled
 from holdfast.gateway.transport import find_abort
+from tests.gateway.fakes import SESSION
+from tests.gateway.worlds import World, make_world
 
 Send = Callable[[Message], Awaitable[None]]
 

@@ -12,13 +12,15 @@ from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.gateway.fakes import SESSION, Client, make_world
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.stream import Wake
 from holdfast.gateway.request import SubscriptionRequest
+from tests.gateway.clients import Client
+from tests.gateway.fakes import SESSION
+from tests.gateway.worlds import make_world
 
 EVENTS_MAX = 40
 STEPS = 220

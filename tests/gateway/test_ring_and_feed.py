@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.gateway.fakes import recorded
 
 from holdfast.events.store import Page, Pulse, SessionStatus
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Ring
+from tests.gateway.fakes import recorded
 
 
 def make_ring(head: int = 0, *, events_max: int = 4, bytes_max: int = 10_000) -> Ring:

@@ -1,13 +1,14 @@
 """Filtered streams and run streams: what is left out is accounted for, and a run's stream has its end."""
 
-from tests.gateway.fakes import SESSION, Client, World, make_world, recorded
-
 from holdfast.events.kinds import FILTER_TYPES_MAX, TypeFilter
 from holdfast.events.store import SessionStatus
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.ring import Entry
 from holdfast.gateway.selection import Selection
+from tests.gateway.clients import Client
+from tests.gateway.fakes import SESSION, recorded
+from tests.gateway.worlds import World, make_world
 
 DELTA = "message.delta"
 
@@ -130,6 +131,25 @@ async def test_an_ended_run_has_nothing_for_a_cursor_at_its_end():
 
         assert [await ended(cursor, "r1") for cursor in (0, 5, 6, 8)] == [False, False, True, True]
         assert not await ended(8, "r2")
+
+
+async def test_a_run_whose_end_was_lost_or_removed_does_not_keep_its_readers():
+    """Reset first, so that the answer says why, and then the end: no terminal event will come."""
+    world = make_world()
+    _two_runs(world)
+    async with world.hub:
+        ahead = await world.client(99, run_id="r1", run_ended=True)
+        await world.settle()
+        world.log.sessions[SESSION].min_seq = 7
+        below = await world.client(2, run_id="r1", run_ended=True)
+        await world.settle()
+
+        for client, reason in ((ahead, "ahead"), (below, "retention")):
+            assert client.ended
+            assert not client.subscription.already_ended
+            assert client.subscription.ending is Ending.COMPLETE
+            assert client.controls[0][1]["reason"] == reason
+            assert client.cursor == 8
 
 
 async def test_a_run_s_stream_has_its_children_s_events_also_of_those_that_start_later():

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
-from tests.gateway.fakes import SESSION, Counting, FakeLog, FakeStream, parse
 
 from holdfast.events.clock import SystemClock
 from holdfast.gateway.ending import Ending
@@ -22,6 +21,9 @@ from holdfast.gateway.hub import Hub
 from holdfast.gateway.options import CHUNK_BYTES, HubOptions
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.response import EventStreamResponse
+from tests.gateway.clients import parse
+from tests.gateway.fakes import SESSION, FakeLog, FakeStream
+from tests.gateway.worlds import Counting
 
 pytestmark = pytest.mark.e2e
 

@@ -1,10 +1,10 @@
 """Frames, byte for byte."""
 
 import pytest
-from tests.gateway.fakes import recorded
 
 from holdfast.events.recorded import RecordedEvent
 from holdfast.gateway import sse
+from tests.gateway.fakes import recorded
 
 
 def test_an_event_is_sent_as_its_id_and_its_body_verbatim():

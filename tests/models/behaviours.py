@@ -83,7 +83,7 @@ async def stalls_before_first_token(x: Exchange) -> None:
     await x.head()
     await x.packet({"role": "assistant", "content": ""})
     while not x.disconnected.is_set():
-        # Keep-alives are no tokens: neither comments nor empty packets.
+        # A keep-alive is no token, be it a comment or an empty packet.
         await x.raw(": still there\n\n")
         await x.packet({"content": ""})
         await asyncio.sleep(0.02)

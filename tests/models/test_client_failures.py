@@ -98,7 +98,7 @@ async def test_a_connection_that_is_not_taken_ends_at_the_connect_timeout(config
 async def test_an_answer_that_does_not_begin_ends_at_the_first_token_timeout(
     provider: OpenAIServer, configure: Configure, slow: Behaviour
 ):
-    """Neither an open response nor keep-alives count as a token."""
+    """Neither an open response nor a keep-alive counts as a token."""
     provider.script(slow)
 
     error = await failure(configure(first_token_timeout_s=0.2))

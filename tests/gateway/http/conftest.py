@@ -14,7 +14,6 @@ import httpx2
 import pytest
 import structlog
 from fastapi import FastAPI
-from tests.gateway.http.worker import Worker
 
 from holdfast.events.clock import SystemClock
 from holdfast.events.store import Store, WorkflowInfo
@@ -24,6 +23,7 @@ from holdfast.gateway.app import Backends, build
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.server import GatewayServer, server_config
 from holdfast.gateway.settings import Settings, load_settings
+from tests.gateway.http.worker import Worker
 
 ECHO_SCHEMA = {
     "type": "object",

@@ -3,9 +3,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.gateway.http.conftest import Served
 
 from holdfast.gateway import limits, protocol
+from tests.gateway.http.conftest import Served
 
 JSON = {"content-type": "application/json"}
 

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from tests.gateway.http.conftest import Serve, Served, serving, settings_for_tests
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.gateway.problems import PROBLEM_MEDIA_TYPE
+from tests.gateway.http.conftest import Serve, Served, serving, settings_for_tests
 
 
 def away(*_: Any, **__: Any) -> Any:

@@ -4,12 +4,12 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.gateway.http.conftest import Served
-from tests.gateway.http.frames import named, parse, seqs
 
 from holdfast.events.catalog.message import MessageCompleted, MessageDelta
 from holdfast.events.errors import StoreUnavailable
 from holdfast.gateway import pace
+from tests.gateway.http.conftest import Served
+from tests.gateway.http.frames import named, parse, seqs
 
 # What would be changed by anybody who parses and writes it again.
 DIFFICULT = '1.10 "quoted" \u2028 \u0085 é 😀 </script>'

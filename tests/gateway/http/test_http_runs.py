@@ -3,12 +3,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
 
 from holdfast.events.catalog.run import InputRequested, RunCompleted, RunStarted
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.store import RunStatus, WorkflowInfo
 from holdfast.gateway.principal import Principal, principal
+from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
 
 STARTED = RunStarted(workflow="free", workflow_version="1")
 COMPLETED = RunCompleted(result=1, duration_ms=1)

@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
-from tests.gateway.http.conftest import Served, serving, settings_for_tests
 
 from holdfast.gateway.principal import Principal, principal
+from tests.gateway.http.conftest import Served, serving, settings_for_tests
 
 
 def pointers(response: Any) -> list[str]:

@@ -2,13 +2,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.gateway.http.conftest import WORKFLOWS, Serve, Served
-from tests.gateway.http.frames import eventually, named, parse, seqs, types, until
 
 from holdfast.events.catalog.message import MessageCompleted
 from holdfast.events.catalog.run import RunCompleted, RunStarted
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import RunStatus
+from tests.gateway.http.conftest import WORKFLOWS, Serve, Served
+from tests.gateway.http.frames import eventually, named, parse, seqs, types, until
 
 STARTED = RunStarted(workflow="free", workflow_version="1")
 COMPLETED = RunCompleted(result=1, duration_ms=1)

@@ -67,7 +67,7 @@ def common(
     \b
     Example:
       holdfast dev                                          in one terminal
-      holdfast run ticker --input '{"count": 3}' --follow   in another
+      holdfast run ticker --input '{"events": 3}' --follow   in another
 
     Exit status: 0 done; 1 the run failed or was cancelled; 2 bad usage or refused; 3 no gateway.
     """

@@ -80,9 +80,11 @@ def close_pipe() -> None:
 
 def sentence_of(error: ProblemError) -> str:
     """Return a refusal in one sentence, with the fields it is about."""
+    said = error.detail or error.title
     fields = "; ".join(
         " ".join(str(field[part]) for part in ("pointer", "detail") if field.get(part))
         for field in error.errors
+        # Often the detail is about the one field, and says all of it.
+        if str(field.get("detail")) not in said
     )
-    said = error.detail or error.title
     return f"{said} ({fields})" if fields else said

@@ -12,7 +12,7 @@ from holdfast.cli.exits import Exit, bad_usage
 from holdfast.cli.following import Following
 from holdfast.cli.options import JsonOption, RunArgument, UrlOption, caller
 from holdfast.cli.output import Output
-from holdfast.client import Ticket
+from holdfast.client import Holdfast, ProblemError, Ticket
 from holdfast.client.answers import OnBusy
 from holdfast.events.recorded import RecordedEvent
 
@@ -25,10 +25,15 @@ def run(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's name.")],
     input: Annotated[
         str | None,
-        typer.Option("--input", metavar="JSON|@FILE|-", help="JSON, a file of it, or - for stdin."),
+        typer.Option(
+            "--input",
+            metavar="JSON|@FILE|-",
+            help="JSON, a file of it, or - for stdin. [default: {}]",
+        ),
     ] = None,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="S", help="A session; without it, a new one.")
+        str | None,
+        typer.Option("--session", metavar="S", help="A session, made if need be; else a new one."),
     ] = None,
     on_busy: Annotated[
         OnBusy | None,
@@ -44,7 +49,7 @@ def run(
 
     \b
     Examples:
-      holdfast run ticker --input '{"count": 3}' --follow
+      holdfast run ticker --input '{"events": 3}' --follow
       echo '{"question": "why?"}' | holdfast run team --input - --session demo
     """
     my = caller(context, url, as_json)
@@ -55,7 +60,7 @@ def run(
     async def work() -> RecordedEvent | None:
         nonlocal following, come_back
         async with my.client() as client:
-            ticket = await client.start(workflow, value, session, on_busy=on_busy)
+            ticket = await _start(client, workflow, value, session, on_busy)
             if not follow:
                 _show(my.output, ticket)
                 return None
@@ -140,7 +145,7 @@ def answer(
 def read_input(output: Output, text: str | None) -> Any:
     """Return the value that --input names; what can't be read ends the command."""
     if text is None:
-        return None
+        return {}  # inputs are objects, and many have defaults for every field
     where, raw = "--input", text.encode(errors="surrogateescape")
     if text == "-":
         where, raw = "stdin", sys.stdin.buffer.read(INPUT_BYTES_MAX + 1)
@@ -157,6 +162,23 @@ def read_input(output: Output, text: str | None) -> Any:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         bad_usage(output, f"{where} is not JSON: {error}")
+
+
+async def _start(
+    client: Holdfast, workflow: str, value: Any, session: str | None, on_busy: OnBusy | None
+) -> Ticket:
+    """Ask for the run; a session that somebody named and nobody made is made first."""
+    try:
+        return await client.start(workflow, value, session, on_busy=on_busy)
+    except ProblemError as error:
+        if error.code != "session-unknown" or session is None:
+            raise
+    try:
+        await client.create_session(session)
+    except ProblemError as error:
+        if error.code != "session-exists":  # somebody else made it in between
+            raise
+    return await client.start(workflow, value, session, on_busy=on_busy)
 
 
 def _show(output: Output, ticket: Ticket) -> None:

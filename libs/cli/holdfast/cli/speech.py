@@ -117,5 +117,4 @@ class Speech:
                 self._current = None
             self._say(item, id_, rest, thought=thought)
         self._sink.end_line()
-        self._current = None
-        self._open.pop(id_, None)
+        del self._open[id_]

@@ -27,7 +27,7 @@ class Holdfast:
     """A connection to one gateway, or to several that serve the same log.
 
         async with Holdfast("http://127.0.0.1:8000") as client:
-            ticket = await client.start("ticker", {"count": 3})
+            ticket = await client.start("ticker", {"events": 3})
             async with client.follow_run(ticket.run_id, after=ticket.after) as events:
                 async for event in events:
                     print(event.type)

@@ -67,6 +67,8 @@ class MemoryWriter:
         ids, keys, terminals = set[UUID](), set[tuple[str, str]](), set[str]()
         for batch in batches:
             for event in batch.events:
+                for text in (event.type, event.run_id, event.key):
+                    _check_text(text)
                 _take("one_event_id", event.event_id, event.event_id in state.event_ids, ids)
                 if event.run_id is None:
                     continue
@@ -164,6 +166,12 @@ class MemoryWriter:
         for name, (_, answer) in list(state.answers.items()):
             if answer["session"] == row.id:
                 del state.answers[name]
+
+
+def _check_text(text: str | None) -> None:
+    """Raise AppendRefused for what a text column can't hold: NUL, and half of a surrogate pair."""
+    if text is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+        raise AppendRefused(f"not storable as text: {text!r}")
 
 
 _Taken = TypeVar("_Taken", bound=Hashable)

@@ -61,6 +61,8 @@ class TypeFilter:
             raise ValueError(
                 f"a filter takes at most {FILTER_TYPES_MAX} types of {TYPE_LENGTH_MAX} characters"
             )
+        if any(name.endswith(".*") and "." in name[:-2] for name in chosen):
+            raise ValueError("a family is one word and `.*`, such as message.* or custom.*")
         self.families = frozenset(name[:-2] for name in chosen if name.endswith(".*"))
         self.types = frozenset(name for name in chosen if not name.endswith(".*"))
 

@@ -12,7 +12,7 @@ from holdfast.events.ids import MakeId, uuid7
 from holdfast.events.read_memory import MemoryReader
 from holdfast.events.registry_memory import MemoryRegistry
 from holdfast.events.state_memory import MemoryState
-from holdfast.events.store import Health
+from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Writer
 
 
 class MemoryStore:
@@ -25,11 +25,11 @@ class MemoryStore:
         clock = clock or SystemClock()
         self._state = MemoryState(clock, make_id, clock.now())
         self.log_id = str(make_id())
-        self.reader = MemoryReader(self._state)
-        self.writer = MemoryWriter(self._state)
-        self.claims = MemoryClaims(self._state)
-        self.desk = MemoryDesk(self._state)
-        self.registry = MemoryRegistry(self._state)
+        self.reader: Reader = MemoryReader(self._state)
+        self.writer: Writer = MemoryWriter(self._state)
+        self.claims: Claims = MemoryClaims(self._state)
+        self.desk: Desk = MemoryDesk(self._state)
+        self.registry: Registry = MemoryRegistry(self._state)
 
     async def health(self) -> Health:
         """Say that nothing here outlives the process."""

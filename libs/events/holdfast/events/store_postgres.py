@@ -9,7 +9,7 @@ from holdfast.events.errors import MigrationError
 from holdfast.events.pool_postgres import Pool, acquired, open_pool
 from holdfast.events.read_postgres import PostgresReader
 from holdfast.events.registry_postgres import PostgresRegistry
-from holdfast.events.store import Health
+from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Writer
 
 # Six connections for a gateway, eight for a worker: `holdfast doctor` adds them up.
 POOL_MAX = 6
@@ -28,11 +28,11 @@ class PostgresStore:
     def __init__(self, pool: Pool, log_id: str) -> None:
         self._pool = pool
         self.log_id = log_id
-        self.reader = PostgresReader(pool)
-        self.writer = PostgresWriter(pool)
-        self.claims = PostgresClaims(pool)
-        self.desk = PostgresDesk(pool)
-        self.registry = PostgresRegistry(pool)
+        self.reader: Reader = PostgresReader(pool)
+        self.writer: Writer = PostgresWriter(pool)
+        self.claims: Claims = PostgresClaims(pool)
+        self.desk: Desk = PostgresDesk(pool)
+        self.registry: Registry = PostgresRegistry(pool)
 
     async def health(self) -> Health:
         """Ask the database for its version and for the settings that durability rests on."""

@@ -18,6 +18,7 @@ from holdfast.events.stream_redis import RedisStream
 from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
 from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.handover import Handover
 from holdfast.gateway.hub import Hub
 from holdfast.gateway.limits import Limits
 from holdfast.gateway.metrics import Metrics
@@ -93,6 +94,7 @@ def build(
     install_problems(app)
     install_openapi(app)
     # The last one added is the outermost.
+    app.add_middleware(Handover)
     app.add_middleware(Limits)
     app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Edge, seen=metrics.responded)

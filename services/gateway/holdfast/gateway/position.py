@@ -32,9 +32,11 @@ class Position:
 
         Raises OrderViolated unless the piece begins exactly where this position is.
         """
-        if piece.after != self.accounted or not piece.after < piece.first <= piece.last:
+        follows = piece.after == self.accounted and piece.first > max(piece.after, self.told)
+        if not follows or piece.last < piece.first:
             raise OrderViolated(
-                f"events {piece.first}..{piece.last} account from {piece.after}; the client is at {self.accounted}"
+                f"events {piece.first}..{piece.last} account from {piece.after};"
+                f" the client is at {self.accounted} and was told {self.told}"
             )
         lead = b"" if piece.first == self.told + 1 else sse.id_only(piece.first - 1)
         self.accounted = self.told = piece.last

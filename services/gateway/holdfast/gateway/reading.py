@@ -36,7 +36,11 @@ class Reading:
         self.position = Position(request.cursor)
         self.examined = 0  # entries since the caller last let the event loop turn
         self._request, self._feed, self._sources = request, feed, sources
+        self._ring = feed.ring
         self._selection = Selection(request.types, request.agent, request.run_id)
+        self._over_at: int | None = (
+            None  # where the stream of a run ends whose terminal event is behind or gone
+        )
         self._family_head = -1  # the head for which the run's family is complete
         self._leaf: Leaf | None = None
         self._turned = 0  # pieces of the leaf already taken
@@ -52,13 +56,13 @@ class Reading:
     @property
     def needs_page(self) -> bool:
         """Whether only the store has what comes next."""
-        return self._leaf is None and self.cursor < self._feed.floor
+        return self._leaf is None and self.position.accounted < self._ring.floor
 
     @property
     def has_more(self) -> bool:
         """Whether there is something to take without waiting for news."""
         owes = self._leaf is not None or self._rewound is not None
-        return owes or self.cursor < self._feed.head
+        return owes or self.position.accounted < self._ring.head
 
     async def open(self) -> bool:
         """Judge the cursor; return whether nothing is owed and nothing will come.
@@ -86,7 +90,11 @@ class Reading:
             if request.run_id is None:
                 head = max(head, self._leaf.head)
         self._commentary.connected(head)
-        return not self._resets and await self._nothing_left()
+        if request.run_ended and not await self._has_terminal():
+            self._over_at = head
+        below = self._leaf is not None and self._leaf.min_seq > self.cursor + 1
+        over = self._over_at is not None or self._ending() is not None
+        return over and not self._resets and not below
 
     async def turn_page(self) -> None:
         """Get the next page from the store, if it has one. Raises StoreUnavailable."""
@@ -114,11 +122,11 @@ class Reading:
         ending: Ending | None = None
         if self._leaf is not None:
             events, ending = self._from_leaf(self._leaf, said)
-        elif self._feed.floor <= self.cursor < self._feed.head:
+        elif self._ring.floor <= self.position.accounted < self._ring.head:
             events, ending = self._from_ring(said)
         if comments := self._commentary.due(self.position, self._feed.stalled_since):
             said += comments
-        return said, events, ending or self._status_ending()
+        return said, events, ending or self._ending()
 
     def rewind(self, head: int) -> None:
         """Forget what lies beyond `head`: the log lost it. The client is told with a `reset`."""
@@ -129,11 +137,9 @@ class Reading:
         """Hold nothing any more."""
         self._leaf = None
 
-    async def _nothing_left(self) -> bool:
-        if self._status_ending() is not None:
-            return True
-        if self._request.run_id is None or not self._request.run_ended:
-            return False
+    async def _has_terminal(self) -> bool:
+        """Whether the terminal event of a run that has ended is still to come for this cursor."""
+        assert self._request.run_id is not None
         page = await self._sources.reader.read(
             self._feed.session,
             after=self.cursor,
@@ -141,7 +147,7 @@ class Reading:
             types=TypeFilter(TERMINAL_TYPES),
             run_ids=frozenset({self._request.run_id}),
         )
-        return not page.items
+        return bool(page.items)
 
     async def _find_family(self, head: int) -> None:
         # A head first, the family afterwards: every run with an event up to this head was there to be found.
@@ -163,7 +169,7 @@ class Reading:
         return said
 
     def _from_leaf(self, leaf: Leaf, said: list[bytes]) -> tuple[int, Ending | None]:
-        if self._turned == 0 and leaf.min_seq > max(self.cursor, 0) + 1:
+        if self._turned == 0 and leaf.min_seq > self.cursor + 1:
             earliest = leaf.min_seq
             said.append(self.position.reset(earliest - 1, "retention", earliest=earliest))
         events = 0
@@ -182,7 +188,7 @@ class Reading:
         return events, leaf.ending
 
     def _from_ring(self, said: list[bytes]) -> tuple[int, Ending | None]:
-        ring, chunk_bytes = self._feed.ring, self._sources.options.chunk_bytes
+        ring, chunk_bytes = self._ring, self._sources.options.chunk_bytes
         if self._selection.everything:
             piece = ring.joined(self.cursor, chunk_bytes)
             said.append(self.position.take(piece))
@@ -201,12 +207,17 @@ class Reading:
         self.examined += sifted.examined
         return sum(piece.events for piece in sifted.pieces), sifted.ending
 
-    def _status_ending(self) -> Ending | None:
-        if self._leaf is not None or self._rewound is not None:
+    def _ending(self) -> Ending | None:
+        """Return how the stream ends without an event that says so; None while it goes on."""
+        feed, cursor = self._feed, self.position.accounted
+        if self._rewound is not None:
             return None
-        if self._feed.missing:
+        if self._over_at is not None and cursor >= self._over_at:
+            return Ending.COMPLETE
+        if self._leaf is not None:
+            return None
+        if feed.missing:
             return Ending.GONE
-        if self._feed.status is SessionStatus.ACTIVE:
+        if feed.status is SessionStatus.ACTIVE or cursor < feed.status_head:
             return None
-        ending = _STATUS_ENDINGS[self._feed.status]
-        return ending if self.cursor >= self._feed.status_head else None
+        return _STATUS_ENDINGS[feed.status]

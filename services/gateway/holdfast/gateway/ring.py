@@ -115,10 +115,9 @@ class Ring:
                 break
             frames.append(entry.frame)
         piece = Piece(after, after + 1, after + len(frames), len(frames), b"".join(frames))
-        if len(frames) > 1:
-            while len(self._joined) >= _JOINED_KEPT:
-                del self._joined[next(iter(self._joined))]
-            self._joined[after] = piece
+        while len(self._joined) >= _JOINED_KEPT:
+            del self._joined[next(iter(self._joined))]
+        self._joined[after] = piece
         return piece
 
     def _drop_oldest(self) -> None:

@@ -8,9 +8,9 @@ know changes nothing but the seq.
 What it says of a run that was interrupted and taken over is what it would say had nothing
 happened, apart from what only an interruption can change (`without_attempts` names those fields):
 
-- `step.restarted` (and `step.retrying`) withdraws what is unfinished under that step: texts become
-  empty and the entries are marked `withdrawn`, in their place, until an event goes on with them.
-  What is complete stays.
+- `step.restarted` withdraws everything that was shown under that step, `step.retrying` what is
+  unfinished: texts become empty and the entries are marked `withdrawn`, in their place, until an
+  event goes on with them. A restarted step shows it all again, from its start.
 - Starts and deltas of something complete are ignored.
 - `run.resumed` leaves everything open as it is. A terminal event closes all that its run left
   open: messages are marked `cut`, the rest is `failed` or `cancelled` with the run, questions are

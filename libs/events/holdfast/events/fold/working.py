@@ -10,6 +10,20 @@ from holdfast.events.fold.saying import place
 from holdfast.events.fold.state import TEXT_CHARS_MAX, State
 
 
+def reopen(state: State, run_id: str | None, step: str | None) -> None:
+    """Make everything under a step unfinished again, the complete too: it is going to be shown anew."""
+    for said in (state.messages, state.reasoning):
+        for entry in said.all.values():
+            if entry["run_id"] == run_id and entry["step"] == step:
+                entry["complete"] = entry["cut"] = False
+                said.settle(entry)
+    for calls in (state.llm_calls, state.tools):
+        for call in calls.all.values():
+            if call["run_id"] == run_id and call["step"] == step:
+                call["status"] = "running"
+                calls.settle(call)
+
+
 def withdraw(state: State, run_id: str | None, step: str | None) -> None:
     """Empty what is unfinished under a step, until its next try goes on with it."""
     for said in (state.messages, state.reasoning):
@@ -66,8 +80,9 @@ def step_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
 
 
 def step_restarted(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
-    """A new attempt does the step over; what the earlier one left unfinished is withdrawn."""
+    """A new attempt does the step over; all that the earlier one showed of it is withdrawn."""
     step_started(state, env, data)
+    reopen(state, env.get("run_id"), env.get("step"))
     withdraw(state, env.get("run_id"), env.get("step"))
 
 

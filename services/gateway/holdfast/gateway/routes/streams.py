@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from holdfast.events.errors import SessionGone, SessionUnknown, StoreUnavailable
 from holdfast.events.store import SessionStatus
 from holdfast.gateway.gateway import Gateway, Here
+from holdfast.gateway.handover import HandedOver
 from holdfast.gateway.params import Agent, Cursor, RunId, SessionId, Types
 from holdfast.gateway.principal import Caller
 from holdfast.gateway.request import SubscriptionRequest
@@ -75,4 +76,4 @@ async def _stream(here: Gateway, session_id: str, request: SubscriptionRequest) 
     if subscription.already_ended:
         subscription.close()
         return Response(status_code=204)
-    return EventStreamResponse(subscription, retry_ms=retry_ms(here))
+    return HandedOver(EventStreamResponse(subscription, retry_ms=retry_ms(here)))

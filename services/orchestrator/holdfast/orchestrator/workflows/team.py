@@ -43,7 +43,7 @@ class TeamInput(BaseModel):
     ]
 
 
-def _node(role: str, task: str) -> Callable[[MessagesState], Awaitable[dict[str, Any]]]:
+def _node(role: str, task: str) -> Callable[..., Awaitable[dict[str, Any]]]:
     async def take_turn(state: MessagesState) -> dict[str, Any]:
         prompt: list[AnyMessage] = [
             SystemMessage(f"You are the {role} of a software team. {task} Be brief."),

