@@ -10,6 +10,7 @@ import orjson
 from holdfast.gateway.hub import Hub
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.subscription import Subscription
+from tests.gateway.fakes import no_point
 
 
 @dataclass

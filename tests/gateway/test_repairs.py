@@ -33,6 +33,11 @@ class Gate:
         self._held.pop(0).set_result(None)
         await world.settle()
 
+    async def until_page(self, world: World) -> None:
+        """Go on until the store has made a page, which is then on its way."""
+        while not world.log.reads:
+            await self.step(world)
+
     async def open(self, world: World) -> None:
         self.closed = False
         while self._held:
@@ -105,9 +110,7 @@ async def test_a_gap_seen_while_a_fill_is_under_way_begins_it_again():
         world.stream.publish(world.log.append(DELTA, DELTA)[1:])  # 1 is missing
         gate.closed = True
         await world.settle()
-        await gate.step(world)  # the window's answer is made
-        await gate.step(world)  # ... and shows the gap: a read of the store begins
-        await gate.step(world)  # its page is made, with head 2
+        await gate.until_page(world)  # with head 2
         gate.closed = False
         world.stream.publish(world.log.append(DELTA, DELTA)[1:])  # 3 is missing
         await world.settle()
@@ -137,8 +140,7 @@ async def test_a_page_from_before_history_was_lost_is_not_taken_in_after_it():
         world.stream.publish(world.log.append(DELTA, DELTA)[1:])  # 4 is missing
         gate.closed = True
         await world.settle()
-        for _ in range(3):
-            await gate.step(world)  # as above: a page with 4 and 5 is on its way
+        await gate.until_page(world)  # with 4 and 5
         gate.closed = False
         await _lose(world, 2)
         await gate.open(world)

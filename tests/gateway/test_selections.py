@@ -189,16 +189,16 @@ async def test_a_child_that_started_while_its_reader_was_behind_is_not_missed():
 
 async def test_a_child_that_starts_between_two_looks_at_the_store_is_not_missed():
     """The family was read without it, the page after it would be read with it: so the page must end before it."""
-    calls = 0
+    world = make_world()
+    look = world.log.run_family
 
-    async def point() -> None:
-        nonlocal calls
-        calls += 1
-        # Watching and the first head take two calls of two points each; the sixth point is the family's way out.
-        if calls == 6:
+    async def look_too_early(run_id: str) -> frozenset[str]:
+        family = await look(run_id)
+        if world.log.sessions[SESSION].head == 2:
             world.tell("run.started", DELTA, run_id="c", parent_run_id="r")
+        return family
 
-    world = make_world(point)
+    world.log.run_family = look_too_early  # type: ignore[method-assign]
     world.tell("run.started", DELTA, run_id="r")
     async with world.hub:
         client = await world.client(run_id="r")

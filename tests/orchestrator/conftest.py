@@ -1,0 +1,42 @@
+"""A world for workers, in memory and in real Postgres and Redis: one suite holds for both."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.orchestrator.harness import World
+
+from holdfast.events.store_memory import MemoryStore
+from holdfast.events.store_postgres import open_store
+from holdfast.events.stream_memory import MemoryStream
+from holdfast.events.stream_redis import RedisStream
+from holdfast.orchestrator.app import PostgresClaimsConnection
+from holdfast.orchestrator.lease import SharedClaims
+
+
+@pytest.fixture
+async def memory_world() -> AsyncIterator[World]:
+    store, stream = MemoryStore(), MemoryStream()
+    # A database that was started long ago: leases that ran out may be taken over at once.
+    store._state.started_at = store._state.started_at.replace(year=2000)  # noqa: SLF001
+    world = World(store, stream, lambda _: SharedClaims(store.claims))
+    yield world
+    await world.close()
+    await stream.close()
+
+
+@pytest.fixture
+async def real_world(database_url: str, redis_url: str) -> AsyncIterator[World]:
+    store = await open_store(database_url, pool_max=6)
+    stream = RedisStream.open(redis_url, log_id=store.log_id)
+    world = World(store, stream, lambda name: PostgresClaimsConnection(database_url, name))
+    yield world
+    await world.close()
+    await stream.close()
+    await store.close()
+
+
+@pytest.fixture(
+    params=["memory", pytest.param("real", marks=[pytest.mark.postgres, pytest.mark.redis])]
+)
+def world(request: pytest.FixtureRequest) -> World:
+    return request.getfixturevalue(f"{request.param}_world")
