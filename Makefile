@@ -24,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 PURE := not redis and not postgres and not e2e and not browser and not fault
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test unit check format schema lock clean
+.PHONY: help setup setup-dev run test unit faults check format schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -38,10 +38,14 @@ run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gate
 	@exec $(BIN)/holdfast dev $(ARGS)
 
 test: check ## everything that CI runs: the checks and every test; a skipped test is a failure
-	$(PY) -m pytest -p tests.no_skips -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -p tests.no_skips -m alone $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
+	$(PY) -m pytest -p tests.no_skips -m "not alone" -n $(WORKERS) --dist loadfile $(ARGS)
 
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
+
+faults: $(DEV) ## kill and break everything on purpose; HOLDFAST_FAULTS_ALL=1 does so at length
+	$(PY) -m pytest -p tests.no_skips -m fault $(ARGS)
 
 check: $(DEV) ## format, lint, import contracts, spelling, generated pages, types
 	$(BIN)/ruff format --check --quiet .

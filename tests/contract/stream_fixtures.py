@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+
 from tests.contract.stream_rigs import (
     MemoryRig,
     RedisRig,

@@ -215,18 +215,6 @@ async def test_keys_are_a_runs_own(store: Store):
     assert len(await bodies(owner)) == 5
 
 
-async def test_an_event_id_is_recorded_once(store: Store):
-    owner = await owned_session(store, "s1")
-    other = await owned_session(store, "s2")
-    recorded = await owner.append(delta())
-    again = replace(other.batch(), events=recorded.events)
-
-    with pytest.raises(AppendRefused):
-        await store.writer.append([again])
-
-    assert len(await bodies(other)) == 1
-
-
 async def test_a_refused_sessions_rows_break_no_rule(store: Store):
     """A zombie that repeats what the new owner recorded must not cost its neighbours their batch."""
     owner = await owned_session(store, "s1")

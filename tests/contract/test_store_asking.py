@@ -91,6 +91,17 @@ async def test_the_first_answer_counts(store: Store):
     assert [c.body["value"] for c in await owner.pending()] == ["first"]
 
 
+async def test_each_input_of_a_run_has_its_own_answer(store: Store):
+    owner = await owned_session(store)
+    run_id = await waiting_run(owner)
+    await owner.change(run_id, RunStatus.WAITING, waiting={**QUESTION, "i2": {"prompt": "?"}})
+
+    await store.desk.answer(TENANT, run_id, "i1", "one")
+    await store.desk.answer(TENANT, run_id, "i2", "two")
+
+    assert [c.body["value"] for c in await owner.pending()] == ["one", "two"]
+
+
 async def test_an_input_stays_answered_when_the_run_has_gone_on(store: Store):
     """The second caller learns that it was late, not that its question never existed."""
     owner = await owned_session(store)

@@ -37,6 +37,17 @@ async def test_a_waiting_run_is_not_active(store: Store):
     assert (await store.reader.pulses([owner.session]))[owner.session].active_run is None
 
 
+async def test_the_run_that_is_worked_on_is_the_active_one_whichever_was_asked_for_first(
+    store: Store,
+):
+    owner = await owned_session(store)
+    now = (await store.desk.session(TENANT, "s")).created_at
+    await ask_run(store, start_at=now + timedelta(hours=1))
+    run_id = await running(owner)
+
+    assert (await store.reader.pulses([owner.session]))[owner.session].active_run == run_id
+
+
 async def test_a_run_whose_owner_is_gone_is_stalled_since_its_lease_ran_out(
     store: Store, passes: Passes
 ):
@@ -64,6 +75,7 @@ async def test_a_run_that_nobody_takes_up_is_stalled(store: Store, passes: Passe
     await owner.settle()
     await owner.release()
 
+    await passes(0.2)
     at_once = (await store.reader.pulses([owner.session]))[owner.session]
     await passes(SURELY_STALLED_S)
     later = (await store.reader.pulses([owner.session]))[owner.session]
@@ -77,8 +89,10 @@ async def test_a_session_that_waits_or_is_at_rest_is_not_stalled(store: Store, p
     await waits.change(await running(waits), RunStatus.WAITING, due_in_s=inf)
     rests = await owned_session(store, "s2", lease_s=LEASE_S)
     await rests.change(await running(rests), RunStatus.COMPLETED)
+    sleeps = await owned_session(store, "s3", lease_s=LEASE_S)
+    await sleeps.change(await running(sleeps), RunStatus.WAITING, due_in_s=3600)
 
     await passes(SURELY_STALLED_S)
 
-    pulses = await store.reader.pulses([waits.session, rests.session])
-    assert [pulse.stalled_since for pulse in pulses.values()] == [None, None]
+    pulses = await store.reader.pulses([waits.session, rests.session, sleeps.session])
+    assert [pulse.stalled_since for pulse in pulses.values()] == [None, None, None]

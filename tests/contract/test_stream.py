@@ -1,11 +1,11 @@
 """What every stream promises: publishing and reading. Memory, and each Redis of this machine."""
 
 import pytest
-from tests.contract.stream_rigs import Rig, Stream, events, seqs
 
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream import REST_TTL_S, WINDOW_EVENTS, Published
 from holdfast.events.stream_batches import CALL_EVENTS_MAX
+from tests.contract.stream_rigs import Rig, Stream, events, seqs
 
 pytest_plugins = ["tests.contract.stream_fixtures"]
 

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from tests.contract.stream_rigs import events, heard, seqs
 
 from holdfast.events.clock_manual import ManualClock
 from holdfast.events.errors import StreamUnavailable
@@ -11,6 +10,7 @@ from holdfast.events.stream import REST_TTL_S, Published, Wake
 from holdfast.events.stream_batches import CALL_BYTES_MAX, CALL_EVENTS_MAX, calls, newest_call
 from holdfast.events.stream_inbox import Inbox, InboxClosed
 from holdfast.events.stream_memory import MemoryStream
+from tests.contract.stream_rigs import events, heard, seqs
 
 pytestmark = pytest.mark.anyio
 

@@ -1,15 +1,16 @@
 """What only a real Redis can do to the stream: hang, forget scripts, refuse, hold strange things."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
-from tests.contract.stream_rigs import QUICK, RedisRig, events, heard, seqs, until
 
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream import Published, Wake
 from holdfast.events.stream_redis import READ_WINDOWS_MAX, RedisStream
 from holdfast.events.stream_redis_health import check_eviction, redis_health
-from holdfast.events.stream_redis_link import COMMAND_CONNECTIONS_MAX
+from holdfast.events.stream_redis_link import COMMAND_CONNECTIONS_MAX, stream_errors
+from tests.contract.stream_rigs import QUICK, RedisRig, events, heard, seqs, until
 
 pytest_plugins = ["tests.contract.stream_fixtures"]
 
@@ -162,8 +163,12 @@ async def test_more_windows_than_one_read_takes_are_read_in_turns(
     sessions = range(session, session + READ_WINDOWS_MAX + 5)
     await asyncio.gather(*(redis_rig.stream.publish(one, events(1, 2)) for one in sessions))
 
+    await redis_rig.do("CONFIG", "RESETSTAT")
+
     read = await redis_rig.stream.read(dict.fromkeys(sessions, 1), limit=10)
 
+    stats = await redis_rig.do("INFO", "commandstats")
+    assert stats["cmdstat_xread"]["calls"] == 2
     assert [[event.seq for event in read[one]] for one in sessions] == [[2]] * len(sessions)
 
 
@@ -280,6 +285,23 @@ async def test_options_of_a_url_do_not_bring_back_what_is_switched_off(
         assert await seqs(stream, session) == [1]
     finally:
         await stream.close()
+
+
+async def test_a_cancel_that_the_driver_swallows_ends_the_task_all_the_same():
+    """Python 3.11's wait_for loses one that comes as it ends; a tail would then run for ever."""
+
+    async def call() -> None:
+        with stream_errors():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            raise OSError("whatever it does then")
+
+    task = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_a_url_that_names_no_redis_is_refused():

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.contract.stream_rigs import DEADLINE_S, Rig, Stream, events, heard, until
 
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream import Published, Wake
+from tests.contract.stream_rigs import DEADLINE_S, Rig, Stream, events, heard, until
 
 pytest_plugins = ["tests.contract.stream_fixtures"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.gateway import limits, protocol
 from tests.gateway.http.conftest import Served
+from tests.gateway.http.frames import eventually
 
 JSON = {"content-type": "application/json"}
 
@@ -194,11 +195,27 @@ async def test_a_body_that_trickles_is_given_up(served: Served, monkeypatch: pyt
     assert b'"code":"body-too-slow"' in answer
 
 
-async def test_a_caller_that_leaves_in_the_middle_of_its_body_disturbs_nobody(served: Served):
+async def test_a_caller_that_leaves_in_the_middle_of_its_body_asked_for_nothing(served: Served):
+    """What arrived may happen to be whole JSON; the rest of it was still on its way."""
     _, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
-    writer.write(b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    writer.write(
+        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: 100\r\n\r\n{}"
+    )
     await writer.drain()
     writer.close()
     await writer.wait_closed()
+    await eventually(lambda: len(served.server.server_state.connections) == 0)
+    await eventually(lambda: len(served.server.server_state.tasks) == 0)
 
-    assert (await served.client.get("/livez")).status_code == 200
+    assert (await served.client.get("/v1/sessions")).json()["items"] == []
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for(served: Served):
+    answer = await served.raw(
+        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: 10000000000\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import TypeVar
-from uuid import UUID
 
 import orjson
 
@@ -64,12 +63,11 @@ class MemoryWriter:
     def _check_rules(self, batches: Sequence[SessionBatch]) -> None:
         """Raise AppendRefused for a row that breaks a rule, or anything that isn't JSON, before a row changes."""
         state = self._state
-        ids, keys, terminals = set[UUID](), set[tuple[str, str]](), set[str]()
+        keys, terminals = set[tuple[str, str]](), set[str]()
         for batch in batches:
             for event in batch.events:
                 for text in (event.type, event.run_id, event.key):
                     _check_text(text)
-                _take("one_event_id", event.event_id, event.event_id in state.event_ids, ids)
                 if event.run_id is None:
                     continue
                 if event.key is not None:
@@ -84,7 +82,6 @@ class MemoryWriter:
     def _record(self, batch: SessionBatch, now: datetime) -> None:
         state, row = self._state, self._state.sessions[batch.session]
         for seq, event in enumerate(batch.events, row.head + 1):
-            state.event_ids.add(event.event_id)
             if event.run_id is not None and event.key is not None:
                 state.keys.setdefault(event.run_id, {})[event.key] = (seq, event.type)
             if event.run_id is not None and event.type in TERMINAL_TYPES:
@@ -150,7 +147,6 @@ class MemoryWriter:
         gone, row.events = row.events[:-1], row.events[-1:]
         row.min_seq += len(gone)
         for event in gone:
-            state.event_ids.discard(event.event_id)
             if event.run_id is not None and event.key is not None:
                 del state.keys[event.run_id][event.key]
             if event.run_id is not None and event.type in TERMINAL_TYPES:

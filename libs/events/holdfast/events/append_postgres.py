@@ -88,7 +88,9 @@ _APPEND = _BATCHES + "\nselect id from u"
 _APPEND_WITH_EFFECTS = _BATCHES + _EFFECTS + "\nselect id from u"
 
 _ERASE = (
-    "delete from step_results where run_id in (select run_id from runs where session = any($1))",
+    """delete from step_results where run_id in
+         (select run_id from runs where session = any($1)
+          union select run_id from events where session = any($1) and run_id is not null)""",
     "delete from snapshots where session = any($1)",
     "update runs set input = null, waiting = '{}', user_id = null where session = any($1)",
     "update commands set body = '{}' where session = any($1)",
@@ -250,10 +252,13 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 async def _recorded(connection: Connection, batch: SessionBatch) -> bool:
-    """Tell whether the batch's first event is the one at its place; a batch is recorded whole or not at all."""
+    """Tell whether the batch's last event is the one at its place: a batch is recorded whole or not at all.
+
+    The last, since an erasure deletes what came before it, in its own batch too.
+    """
     event_id = await connection.fetchval(
         "select event_id from events where session = $1 and seq = $2",
         batch.session,
-        batch.expected_head + 1,
+        batch.expected_head + len(batch.events),
     )
-    return event_id == batch.events[0].event_id
+    return event_id == batch.events[-1].event_id

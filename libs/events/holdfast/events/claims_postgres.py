@@ -3,9 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from holdfast.events.ids import new_command_id
-
 from holdfast.events.commands import Command
+from holdfast.events.ids import new_command_id
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
 from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
 from holdfast.events.store import Claim, Journal, Run
@@ -22,7 +21,10 @@ with work as (
        and r.workflow = any($2)
        and (r.status <> 'queued' or r.parent_run_id is not null or not exists (
                 select from runs o
-                 where o.session = r.session and o.status in ('running', 'waiting') and o.parent_run_id is null))
+                 where o.session = r.session and o.parent_run_id is null
+                   and (o.status in ('running', 'waiting')
+                        or (o.status = 'queued' and o.not_before <= clock_timestamp()
+                            and (o.created_at, o.run_id) < (r.created_at, r.run_id)))))
 ), free as (
     select s.id, s.owner is not null as taken_over
       from sessions s

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from holdfast.events.ids import new_command_id, new_run_id, new_session_id
 
 from holdfast.events.commands import CommandKind, OnBusy
 from holdfast.events.errors import (
@@ -20,7 +19,8 @@ from holdfast.events.errors import (
     SessionUnknown,
 )
 from holdfast.events.idempotency_postgres import remember, remembered
-from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text
+from holdfast.events.ids import new_command_id, new_run_id, new_session_id
+from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text, storable
 from holdfast.events.rows_postgres import RUN_BY_ID, RUNS_OF_SESSION, run_of, session_of
 from holdfast.events.store import (
     Idempotency,
@@ -162,6 +162,7 @@ class PostgresDesk:
 
     async def run(self, tenant: str, run_id: str) -> Run:
         """Look a run up."""
+        _check_name(run_id, RunUnknown)
         async with acquired(self._pool) as connection:
             row = await connection.fetchrow(RUN_BY_ID, run_id, tenant)
         if row is None:
@@ -170,6 +171,8 @@ class PostgresDesk:
 
     async def runs(self, tenant: str, session_id: str, *, limit: int = 100) -> Sequence[Run]:
         """List a session's runs, newest first."""
+        if not storable(session_id):
+            return []
         async with acquired(self._pool) as connection:
             rows = await connection.fetch(RUNS_OF_SESSION, tenant, session_id, limit)
         return [run_of(row) for row in rows]
@@ -195,6 +198,12 @@ class PostgresDesk:
         """Open a transaction, with the answer that was given to the same request before, if any."""
         async with acquired(self._pool) as connection, connection.transaction():
             yield connection, await remembered(connection, tenant, idempotency)
+
+
+def _check_name(name: str, unknown: type[SessionUnknown] | type[RunUnknown]) -> None:
+    """Nobody has a name that the database can't hold: it is unknown like any other wrong one."""
+    if not storable(name):
+        raise unknown(name)
 
 
 def _session_answer(row: asyncpg.Record) -> dict[str, Any]:
@@ -229,6 +238,7 @@ async def _create(
 
 
 async def _session(connection: Connection, tenant: str, session_id: str) -> SessionInfo:
+    _check_name(session_id, SessionUnknown)
     row = await connection.fetchrow(
         """select s.*, (select run_id from runs r where r.session = s.id and r.status = 'running'
                         and r.parent_run_id is null limit 1) as active_run
@@ -242,6 +252,7 @@ async def _session(connection: Connection, tenant: str, session_id: str) -> Sess
 
 
 async def _locked(connection: Connection, tenant: str, session_id: str) -> asyncpg.Record:
+    _check_name(session_id, SessionUnknown)
     row = await connection.fetchrow(
         "select * from sessions where tenant = $1 and session_id = $2 for update",
         tenant,
@@ -253,6 +264,7 @@ async def _locked(connection: Connection, tenant: str, session_id: str) -> async
 
 
 async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:
+    _check_name(run_id, RunUnknown)
     await connection.execute(
         """select from sessions where tenant = $2 and id = (select session from runs where run_id = $1)
            for update""",

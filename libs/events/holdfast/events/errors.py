@@ -52,7 +52,7 @@ class StoreUnavailable(StoreError):
 
 
 class AppendRefused(StoreError):
-    """One row breaks a rule of the log: its key, id or terminal event is already recorded."""
+    """One row breaks a rule of the log: its key or its run's terminal event is already recorded."""
 
     def __init__(self, rule: str) -> None:
         super().__init__(f"the log refused an event: {rule}")

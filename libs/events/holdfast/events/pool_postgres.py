@@ -82,6 +82,11 @@ def store_errors() -> Generator[None]:
         raise StoreUnavailable(f"Postgres: {type(error).__name__}: {error}") from error
 
 
+def storable(text: str) -> bool:
+    """Tell whether Postgres can hold `text`: neither NUL nor half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def json_text(value: Any) -> str:
     """Return `value` as text for a jsonb parameter."""
     return orjson.dumps(value).decode()

@@ -7,10 +7,14 @@ from itertools import islice
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.state_memory import MemoryState, SessionRow, later
-from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Page, Pulse, RunStatus
-
-# As in Postgres: an ordinary hand-over takes milliseconds and is not shown to every client.
-STALLED_GRACE_S = 2.0
+from holdfast.events.store import (
+    PAGE_BYTES_MAX,
+    PAGE_EVENTS_MAX,
+    STALLED_GRACE_S,
+    Page,
+    Pulse,
+    RunStatus,
+)
 
 
 class MemoryReader:

@@ -7,7 +7,14 @@ from holdfast.events.cursor import SEQ_MAX
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.pool_postgres import Pool, acquired
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Page, Pulse, SessionStatus
+from holdfast.events.store import (
+    PAGE_BYTES_MAX,
+    PAGE_EVENTS_MAX,
+    STALLED_GRACE_S,
+    Page,
+    Pulse,
+    SessionStatus,
+)
 
 _READ = """
 select s.next_seq - 1 as head, s.min_seq, e.seq, e.type, e.run_id, e.body, e.n
@@ -26,10 +33,6 @@ select s.next_seq - 1 as head, s.min_seq, e.seq, e.type, e.run_id, e.body, e.n
 """
 _TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
 _RUNS = "and run_id = any($8)"
-
-# A session is stalled when a run of it should be worked on and nobody has owned it for a moment. The moment
-# keeps an ordinary hand-over, which takes milliseconds, from being shown to every client.
-STALLED_GRACE_S = 2.0
 
 _PULSES = """
 select s.id, s.next_seq - 1 as head, s.min_seq, s.status,

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -152,7 +151,6 @@ class MemoryState:
     runs: dict[str, RunRow] = field(default_factory=dict[str, RunRow])
     # Sessions that may have something to do. Nothing begins without a command, so `ask` adds all.
     busy: set[int] = field(default_factory=set[int])
-    event_ids: set[UUID] = field(default_factory=set[UUID])
     # What is recorded of a run, whether or not it has a row: children have none.
     keys: dict[str, dict[str, tuple[int, str]]] = field(
         default_factory=dict[str, dict[str, tuple[int, str]]]

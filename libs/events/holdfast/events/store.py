@@ -73,17 +73,23 @@ class Page:
     min_seq: int
 
 
+# Nobody owns a session for some milliseconds of every ordinary hand-over; that is not shown to every client.
+STALLED_GRACE_S = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a gateway must know of a session to tell its readers the truth."""
+    """What a gateway must know of a session to tell its readers the truth.
+
+    A session is stalled when a run of it should be worked on (it is running, or queued and due) and nobody has owned
+    the session for STALLED_GRACE_S.
+    """
 
     head: int
     min_seq: int
     status: SessionStatus
     active_run: str | None  # a run that is running, whoever works on it
-    stalled_since: (
-        datetime | None
-    )  # when the lease ran out, while a run is active and nobody owns it
+    stalled_since: datetime | None  # since the lease ran out or was given back, or the run was due
 
 
 class Reader(Protocol):
@@ -132,7 +138,10 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChange:
-    """What an event changes about a run's row. Fields that are None stay as they are."""
+    """What an event changes about a run's row. Fields that are None stay as they are.
+
+    A running run must stay due: that is how a dead worker's run is found.
+    """
 
     run_id: str
     status: RunStatus
@@ -485,7 +494,7 @@ class Registry(Protocol):
         ...
 
     async def withdraw(self, worker: str) -> None:
-        """Take back everything that this worker announced."""
+        """Say that this worker is gone: what it announced stays known, without a live worker."""
         ...
 
     async def workflows(self) -> Sequence[WorkflowInfo]:

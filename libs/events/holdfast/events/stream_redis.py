@@ -59,6 +59,7 @@ class RedisStream:
         # The answer as it came: redis-py would make a dict of every entry.
         self._client.set_response_callback("XREAD", _as_it_came)
         self._caller = Caller(self._client)
+        self._ears: list[RedisWakes | RedisHints] = []
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(self._pool.aclose)
         self._closing.push_async_callback(self._caller.close)
@@ -94,6 +95,7 @@ class RedisStream:
             clock=self._clock,
             chance=self._chance,
         )
+        self._ears.append(wakes)
         self._closing.push_async_callback(wakes.close)
         return wakes
 
@@ -106,8 +108,17 @@ class RedisStream:
             clock=self._clock,
             chance=self._chance,
         )
+        self._ears.append(hints)
         self._closing.push_async_callback(hints.close)
         return hints
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now: those for commands, and those that hear."""
+        # The pool's own counts are of objects, connected or not.
+        made: set[Any] = set(self._pool._available_connections)  # pyright: ignore[reportPrivateUsage]
+        made |= self._pool._in_use_connections  # pyright: ignore[reportPrivateUsage]
+        return sum(one.is_connected for one in made) + sum(ear.connected for ear in self._ears)
 
     async def publish(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False

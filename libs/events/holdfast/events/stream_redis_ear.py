@@ -12,7 +12,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from holdfast.events.clock import Clock, jittered
-from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience
+from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience, cancel_kept
 
 # Channels in one SUBSCRIBE: 500 × 45 bytes = 22 KB, so that 10,000 sessions are 20 commands.
 SUBSCRIBE_CHANNELS_MAX = 500
@@ -116,7 +116,8 @@ class Ear:
             back_off = min(2 * back_off, self._patience.back_off_max_s)
 
     async def _hear_over(self, connection: AbstractConnection) -> None:
-        await connection.connect()
+        with cancel_kept():
+            await connection.connect()
         if self._away:
             _log.info("stream.back", channels=len(self._wanted))
         self._away = False
@@ -212,7 +213,8 @@ async def _send(connection: AbstractConnection, *command: str | bytes) -> None:
     if not connection.is_connected:
         # send_command would connect again by itself, to a server that knows of no subscription.
         raise RedisConnectionError("the connection is closed")
-    await connection.send_command(*command, check_health=False)
+    with cancel_kept():
+        await connection.send_command(*command, check_health=False)
 
 
 async def _close(connection: AbstractConnection) -> None:

@@ -4,6 +4,7 @@ They never repeat a command by themselves: whether a repetition is harmless is f
 know (redis-py's own default is ten more tries of anything, XADD included).
 """
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,11 +112,28 @@ def _settings(url: str, patience: Patience, *, name: str, read_timeout_s: float)
 
 @contextmanager
 def stream_errors() -> Generator[None]:
-    """Turn the driver's errors into StreamUnavailable."""
+    """Turn the driver's errors into StreamUnavailable, and let no cancel be lost."""
+    with cancel_kept():
+        try:
+            yield
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+
+@contextmanager
+def cancel_kept() -> Generator[None]:
+    """Cancel the task at the end of the block if the driver has swallowed a cancel inside.
+
+    redis-py sends under `asyncio.wait_for`, which until Python 3.12 forgets a cancel that comes
+    just as it ends: the task then goes on for ever, and whoever waits for its end too.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
     try:
         yield
-    except REDIS_ERRORS as error:
-        raise unavailable(error) from error
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def unavailable(error: BaseException) -> StreamUnavailable:

@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.events.errors import HoldfastError
 from holdfast.events.logs import configure_logging
+from holdfast.events.watchdog import Watchdog
 from holdfast.gateway.app import Backends, build, open_backends
 from holdfast.gateway.server import GatewayServer, loop_factory, server_config
 from holdfast.gateway.settings import Settings, SettingsError, load_settings
@@ -39,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def serve(settings: Settings) -> int:
     """Open what the gateway stands on, serve until a signal, drain, and close everything."""
-    async with open_backends(settings) as backends:
-        return await serve_with(settings, backends)
+    with Watchdog(settings.watchdog_s):
+        async with open_backends(settings) as backends:
+            return await serve_with(settings, backends)
 
 
 async def serve_with(settings: Settings, backends: Backends) -> int:

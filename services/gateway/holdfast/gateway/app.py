@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from holdfast.events.store import Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream import Publisher, Wakes, Window
 from holdfast.events.stream_redis import RedisStream
+from holdfast.events.watchdog import vitals
 from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
 from holdfast.gateway.gateway import Gateway
@@ -48,6 +49,10 @@ class Backends:
     publisher: Publisher
     window: Window
     wakes: Wakes
+    # Open connections, by what they go to.
+    connections: Mapping[str, Callable[[], int]] = field(
+        default_factory=dict[str, Callable[[], int]]
+    )
 
 
 OpenBackends = Callable[[], AbstractAsyncContextManager[Backends]]
@@ -75,6 +80,7 @@ def build(
                 settings, opened, metrics, clock or SystemClock(), chance or random.Random()
             )
             app.state.gateway = gateway
+            _watch(metrics, opened)
             async with gateway.hub:
                 yield
                 gateway.draining = True
@@ -111,7 +117,8 @@ async def open_backends(settings: Settings) -> AsyncGenerator[Backends]:
         # Opening this connects to nothing: a gateway without Redis starts, and serves a second late.
         stream = RedisStream.open(settings.redis_url.get_secret_value(), log_id=store.log_id)
         stack.push_async_callback(stream.close)
-        yield Backends(store, stream, stream, stream.wakes())
+        connections = {"postgres": lambda: store.connections, "redis": lambda: stream.connections}
+        yield Backends(store, stream, stream, stream.wakes(), connections)
 
 
 async def _open_store(settings: Settings) -> PostgresStore:
@@ -134,6 +141,13 @@ async def _check_durable(store: Store, settings: Settings) -> None:
             "Postgres may lose what it confirmed (fsync, full_page_writes or synchronous_commit is off);"
             " switch it on, or set HOLDFAST_UNSAFE_DEV=1 where nothing matters"
         )
+
+
+def _watch(metrics: Metrics, backends: Backends) -> None:
+    for name, (text, read) in vitals(asyncio.get_running_loop()).items():
+        metrics.watch(name, text, read)
+    for what, count in backends.connections.items():
+        metrics.watch(f"holdfast_{what}_connections", f"Open connections to {what}.", count)
 
 
 def _gateway(

@@ -116,7 +116,7 @@ async def _read(receive: Receive) -> bytes:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    pass
+                    raise _Gone
                 chunk: bytes = message.get("body", b"")
                 size += len(chunk)
                 if size > BODY_BYTES_MAX:

@@ -1,5 +1,7 @@
 """What the gateway counts, for Prometheus. No session, run or tenant is ever a label: their number has no bound."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -46,6 +48,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Show a number that is read when it is asked for."""
+        Gauge(name, text, registry=self._registry).set_function(read)
 
     def exposition(self) -> bytes:
         """Return all of it in Prometheus' text format."""

@@ -3,7 +3,6 @@
 Requests are closed (an unknown field is an error: a typo must not pass for a default); answers may grow.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, fie
 
 from holdfast.events.codec import to_json
 from holdfast.events.commands import OnBusy
-from holdfast.events.store import Run, RunStatus, SessionInfo, SessionStatus, WorkflowInfo
+from holdfast.events.store import RunStatus, SessionStatus
 
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 
@@ -250,74 +249,3 @@ class ProblemDocument(_Answer):
     instance: str
     request_id: str
     errors: list[FieldError] | None = None
-
-
-def session_view(session: SessionInfo) -> SessionView:
-    """Return what a session's tenant may see of it."""
-    return SessionView(**_session_fields(session))
-
-
-def session_detail(session: SessionInfo, runs: list[RunSummary]) -> SessionDetail:
-    """Return a session with its runs."""
-    return SessionDetail(**_session_fields(session), runs=runs)
-
-
-def _session_fields(session: SessionInfo) -> Mapping[str, Any]:
-    return {
-        "session_id": session.session_id,
-        "status": session.status,
-        "head": session.head,
-        "min_seq": session.min_seq,
-        "created_at": session.created_at,
-        "expires_at": session.expires_at,
-        "ttl_s": session.ttl_s,
-        "metadata": dict(session.metadata),
-        "active_run": session.active_run,
-    }
-
-
-def run_view(run: Run, *, stream: str) -> RunView:
-    """Return what a run's tenant may see of it."""
-    return RunView(
-        run_id=run.run_id,
-        session_id=run.session_id,
-        workflow=run.workflow,
-        workflow_version=run.workflow_version,
-        status=run.status,
-        input=run.input,
-        after=run.after,
-        attempts=run.attempts,
-        parent_run_id=run.parent_run_id,
-        user_id=run.user_id,
-        trace_id=run.trace_id,
-        waiting=dict(run.waiting),
-        due_at=run.due_at,
-        created_at=run.created_at,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-        stream=stream,
-    )
-
-
-def run_summary(run: Run) -> RunSummary:
-    """Return a run in short."""
-    return RunSummary(
-        run_id=run.run_id,
-        workflow=run.workflow,
-        status=run.status,
-        created_at=run.created_at,
-        ended_at=run.ended_at,
-    )
-
-
-def workflow_view(workflow: WorkflowInfo) -> WorkflowView:
-    """Return what is known of a workflow."""
-    schema = workflow.input_schema
-    return WorkflowView(
-        name=workflow.name,
-        version=workflow.version,
-        description=workflow.description,
-        input_schema=None if schema is None else dict(schema),
-        load_error=workflow.load_error,
-        workers=list(workflow.workers),
-    )

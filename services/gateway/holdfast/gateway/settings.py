@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from holdfast.events.watchdog import BLOCKED_S_MAX
+
 ENV_PREFIX = "HOLDFAST_"
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -57,6 +59,12 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(
         default=15.0, ge=0, le=600, description="seconds over which streams are closed at the end"
+    )
+    watchdog_s: float = Field(
+        default=BLOCKED_S_MAX,
+        ge=0,
+        le=3600,
+        description="how long the event loop may stand still before the process exits; 0 = for ever",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"

@@ -18,6 +18,7 @@ from holdfast.events.store import Claims, Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream import Publisher
 from holdfast.events.stream_redis import RedisStream
+from holdfast.events.watchdog import Watchdog, vitals
 from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
 from holdfast.orchestrator.metrics import WorkerMetrics
 from holdfast.orchestrator.ops import OpsServer
@@ -194,15 +195,20 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
             lease_connection=PostgresClaimsConnection(database_url, settings.worker_name),
             workflows=workflows,
         )
-        orchestrator.metrics.watch(
-            "holdfast_postgres_connections", "Open connections.", lambda: store.connections
-        )
+        watch = orchestrator.metrics.watch
+        watch("holdfast_postgres_connections", "Open connections.", lambda: store.connections)
+        watch("holdfast_redis_connections", "Open connections.", lambda: stream.connections)
+        for name, (text, read) in vitals(asyncio.get_running_loop()).items():
+            watch(name, text, read)
         yield orchestrator
 
 
 async def serve(settings: OrchestratorSettings) -> None:
     """Run a worker until SIGTERM or SIGINT; a second signal ends it at once."""
-    async with open_orchestrator(settings) as orchestrator:
+    async with AsyncExitStack() as stack:
+        orchestrator = await stack.enter_async_context(open_orchestrator(settings))
+        # Not before: importing the workflows takes its seconds.
+        stack.enter_context(Watchdog(settings.watchdog_s))
         ops = None
         if settings.ops_port is not None:
             ops = OpsServer(

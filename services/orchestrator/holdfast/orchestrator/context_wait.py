@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from holdfast.events.catalog import InputExpired, InputRequested
 from holdfast.events.errors import HoldfastError
 from holdfast.events.recorded import Emission
+from holdfast.events.store import RunChange, RunStatus
 from holdfast.orchestrator.context_core import Core, revive
-from holdfast.orchestrator.inputs import answer_key, waiting_for
+from holdfast.orchestrator.inputs import answer_key, expired_key, waiting_for
 from holdfast.orchestrator.scribe import Missing
 
 # A shorter pause is waited out in place: releasing and claiming the session would cost more than it saves.
@@ -48,7 +49,9 @@ class Wait(Core):
         )
         if left <= 0:
             expired = InputExpired(input_id=input_id, duration_ms=int(1000 * (timeout_s or 0)))
-            await self._scribe.emit(expired, self._at, key=f"{key}/expired")
+            # From here on the row says so too: an answer that comes later is refused at the door.
+            change = RunChange(run_id=self.run_id, status=RunStatus.RUNNING, waiting={})
+            await self._scribe.emit(expired, self._at, key=expired_key(input_id), effects=[change])
             raise InputTimedOut(f"nobody answered {prompt!r} within {timeout_s:g} s")
         value_schema = _json_schema(schema)
         asked: list[Emission] = []

@@ -11,6 +11,11 @@ def answer_key(input_id: str) -> str:
     return f"answer:{input_id}"
 
 
+def expired_key(input_id: str) -> str:
+    """Return the key under which it is recorded that nobody answered in time."""
+    return f"expired:{input_id}"
+
+
 def waiting_for(
     prompt: str, *, value_schema: dict[str, Any] | None, deadline: str | None, asked_ms: int
 ) -> dict[str, Any]:
@@ -23,10 +28,10 @@ def waiting_for(
     }
 
 
-def answer_effects(run: Run, input_id: str, value: Any) -> list[Effect]:
-    """Return what the answer changes: its value is there for replay, and the run is due."""
+def answer_effects(run: Run, input_id: str, value: Any, *, status: RunStatus) -> list[Effect]:
+    """Return what the answer changes: its value is there for replay, and the run, which stays `status`, is due."""
     rest = {k: v for k, v in run.waiting.items() if k != input_id}
     return [
         StepResult(run.run_id, answer_key(input_id), to_json(value)),
-        RunChange(run_id=run.run_id, status=RunStatus.WAITING, waiting=rest, due_in_s=0),
+        RunChange(run_id=run.run_id, status=status, waiting=rest, due_in_s=0),
     ]

@@ -25,7 +25,7 @@ from holdfast.events.catalog import (
 )
 from holdfast.events.clock import Clock
 from holdfast.events.commands import Command, CommandKind, CommandState
-from holdfast.events.errors import EventInvalid
+from holdfast.events.errors import EventInvalid, StoreUnavailable
 from holdfast.events.recorded import Context, Emission
 from holdfast.events.store import (
     Claim,
@@ -40,7 +40,7 @@ from holdfast.events.store import (
     SessionStatus,
 )
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
-from holdfast.orchestrator.inputs import answer_effects, answer_key
+from holdfast.orchestrator.inputs import answer_effects, answer_key, expired_key
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt, Cancellation
 from holdfast.orchestrator.scribe import Scribe
@@ -48,6 +48,9 @@ from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 from holdfast.orchestrator.workflow import Forgets, Workflows
 
 log = structlog.get_logger("holdfast.owner")
+
+# How long to wait before a command is tried again while the database is away.
+STORE_RETRY_S = 0.5
 
 NO_JOURNAL = Journal({}, {})
 
@@ -172,8 +175,14 @@ class Owner:
             self._attempt = None
             self._commands[:0] = self._deferred
             self._deferred.clear()
-        if (late := attempt.unheeded) is not None:
+        if (late := attempt.unheeded) is None:
+            return
+        if attempt.ended is not None:
             self._reject(late, "already-ended")
+        else:
+            # The attempt stopped for another reason, a drain or a wait, while it was told: the run is still there.
+            self._handled.discard(late.command_id)
+            self._commands.insert(0, late)
 
     async def _prepare(self, run: Run) -> Attempt | None:
         first = run.status is RunStatus.QUEUED
@@ -210,7 +219,13 @@ class Owner:
     async def _listen(self, attempt: Attempt) -> None:
         """Take commands while a run executes."""
         while not attempt.over:
-            await self._take_commands()
+            try:
+                await self._take_commands()
+            except StoreUnavailable as error:
+                # The run goes on while the database is away; the command is taken up again.
+                log.warning("command.later", session=self.claim.session_id, error=str(error))
+                await self._clock.sleep(STORE_RETRY_S)
+                continue
             await self._news.wait()
             self._news.clear()
 
@@ -233,6 +248,10 @@ class Owner:
             self._handled.add(command.command_id)
             try:
                 await self._take(command)
+            except StoreUnavailable:
+                self._handled.discard(command.command_id)
+                self._commands.insert(0, command)
+                raise
             except EventInvalid as error:
                 log.error(
                     "command.invalid",
@@ -281,16 +300,27 @@ class Owner:
 
     async def _answer(self, command: Command) -> None:
         run = await self._open_run(command.run_id)
-        input_id = command.body["input_id"]
-        if run is None or input_id not in run.waiting:
-            self._reject(command, "already-ended" if run is None else "expired")
+        input_id, value = command.body["input_id"], command.body.get("value")
+        # The row may be a moment behind an attempt that executes; from here to the append nothing is awaited.
+        attempt = self._attempt
+        if run is None or (attempt is not None and attempt.run.run_id != run.run_id):
+            attempt = None
+        if run is None or (attempt is not None and attempt.ended is not None):
+            self._reject(command, "already-ended")
+            return
+        expired = attempt is not None and attempt.scribe.recorded(expired_key(input_id))
+        if expired or input_id not in run.waiting:
+            self._reject(command, "expired")
             return
         asked = run.waiting[input_id]
-        event = InputReceived(
-            input_id=input_id, value=command.body.get("value"), duration_ms=self._waited_ms(asked)
-        )
+        event = InputReceived(input_id=input_id, value=value, duration_ms=self._waited_ms(asked))
         done = CommandDone(command.command_id, CommandState.ACCEPTED)
-        effects: list[Effect] = [done, *answer_effects(run, input_id, command.body.get("value"))]
+        status = RunStatus.WAITING
+        if attempt is not None:
+            # It loaded its journal before the answer was there, and must not wait for it again.
+            attempt.scribe.learn(answer_key(input_id), value)
+            status = RunStatus.WAITING if attempt.scribe.waits else RunStatus.RUNNING
+        effects: list[Effect] = [done, *answer_effects(run, input_id, value, status=status)]
         emission = Emission(event, _context(run), key=answer_key(input_id))
         self._answered.add(run.run_id)
         # The next look at the runs must see that the answer made this one due.

@@ -17,6 +17,7 @@ from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Reader
 from holdfast.events.stream import REBASE_EVENTS, Published, Publisher
+from holdfast.events.stream_batches import newest_call
 from holdfast.orchestrator.session_log import SessionLog
 
 # Publishes in flight at once: each is one script call of ~0.1 ms; more only queue up in Redis.
@@ -63,6 +64,11 @@ class _Backlog:
             self.reread = True
         if self.reread:
             del self.events[:-1]
+
+    def follow(self, later: "_Backlog") -> None:
+        """Take in what was committed while this was tried; `later` may have dropped its first events already."""
+        self.reread = self.reread or later.reread
+        self.add(later.events)
 
 
 class StreamPublisher:
@@ -113,7 +119,8 @@ class StreamPublisher:
             for backlog in failed:
                 later = self._backlogs.get(backlog.session.session)
                 if later is None or later.session is backlog.session:
-                    backlog.add(later.events if later else [])
+                    if later is not None:
+                        backlog.follow(later)
                     self._backlogs[backlog.session.session] = backlog
             if failed:
                 await self._clock.sleep(jittered(wait, 0.2, self._chance))
@@ -165,11 +172,25 @@ class StreamPublisher:
 
     async def _rebase(self, session: int, head: int, *, at_rest: bool = False) -> None:
         """Begin the window anew with the newest committed events up to `head`."""
-        page = await self._reader.read(
-            session, after=max(0, head - REBASE_EVENTS), until=head, limit=REBASE_EVENTS
-        )
-        if page.items:
-            await self._publisher.rebase(session, page.items, at_rest=at_rest)
-            log.info(
-                "publish.rebased", session=session, first=page.items[0].seq, last=page.items[-1].seq
-            )
+        events = await window_of(self._reader, session, head)
+        if events:
+            await self._publisher.rebase(session, events, at_rest=at_rest)
+            log.info("publish.rebased", session=session, first=events[0].seq, last=events[-1].seq)
+
+
+async def window_of(reader: Reader, session: int, head: int) -> Sequence[RecordedEvent]:
+    """Return the newest committed events up to `head` that a window can be begun with, none if there are none.
+
+    A page ends at a size too, so that large events take several: what counts is the end, not the beginning.
+    """
+    events: Sequence[RecordedEvent] = ()
+    after = max(0, head - REBASE_EVENTS)
+    while after < head:
+        page = await reader.read(session, after=after, until=head, limit=REBASE_EVENTS)
+        # Retention may cut a hole between two pages: the window begins behind it then.
+        joins = events and page.items and page.items[0].seq == events[-1].seq + 1
+        events = newest_call([*events, *page.items] if joins else page.items or events)
+        if page.through <= after:
+            break
+        after = page.through
+    return events

@@ -114,13 +114,16 @@ class Recorder:
         return gathered
 
     async def _commit(
-        self, gathered: Sequence[tuple[SessionLog, SessionBatch, list[Entry]]]
+        self,
+        gathered: Sequence[tuple[SessionLog, SessionBatch, list[Entry]]],
+        *,
+        unknown: bool = False,
     ) -> None:
         if not gathered:
             return
         started = self._clock.monotonic()
         try:
-            refused = await self._append([batch for _, batch, _ in gathered])
+            refused = await self._append([batch for _, batch, _ in gathered], unknown=unknown)
         except AppendRefused as error:
             await self._take_apart(gathered, error)
             return
@@ -134,10 +137,10 @@ class Recorder:
                 if session.pending:
                     self.submit(session)
 
-    async def _append(self, batches: Sequence[SessionBatch]) -> frozenset[int]:
+    async def _append(self, batches: Sequence[SessionBatch], *, unknown: bool) -> frozenset[int]:
         """Append until the outcome is known: a lost reply is looked up, and what is absent is sent again as it was."""
         refused: frozenset[int] = frozenset()
-        wait, unknown = RETRY_FIRST_S, False
+        wait = RETRY_FIRST_S
         while batches:
             try:
                 if unknown:
@@ -163,10 +166,13 @@ class Recorder:
     ) -> None:
         """Find the entry that the log refuses: it fails alone, loudly, and its neighbours are recorded."""
         if len(gathered) > 1:
+            # Some may be recorded: by a first try whose reply was lost, before a second one was refused.
             for one in gathered:
-                await self._commit([one])
+                await self._commit([one], unknown=True)
             return
         session, batch, entries = gathered[0]
+        if session.fenced:
+            return  # meanwhile its lease was found to be lost: nothing of it is pending any more
         if len(entries) > 1:
             for entry in entries:
                 if session.fenced:

@@ -18,13 +18,16 @@ from holdfast.events.catalog import (
     RunStarted,
 )
 from holdfast.events.commands import Command
-from holdfast.events.errors import EventInvalid
+from holdfast.events.errors import EventInvalid, StoreUnavailable
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Effect, Run, RunChange, RunStatus
 from holdfast.orchestrator.problems import error_info
 from holdfast.orchestrator.scribe import Scribe, Waiting
 from holdfast.orchestrator.session_log import Fenced
 from holdfast.orchestrator.workflow import Workflow
+
+# A workflow that was cancelled gets this long to clean up; then its attempt is over without it.
+CANCEL_GRACE_S = 5.0
 
 log = structlog.get_logger("holdfast.run")
 
@@ -49,6 +52,7 @@ class Attempt:
         self._cancellation: Cancellation | None = None
         self._draining = False
         self._task: asyncio.Task[JsonValue] | None = None
+        self._given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic()
         self.ended: RunStatus | None = None
         self.over = False  # set by the owner when `execute` has returned
@@ -81,7 +85,13 @@ class Attempt:
                 self._task = asyncio.create_task(
                     self.workflow.executor.execute(self.scribe), name=f"run:{self.run.run_id}"
                 )
-                await asyncio.wait([self._task])
+                await asyncio.wait(
+                    [self._task, self._given_up], return_when=asyncio.FIRST_COMPLETED
+                )
+                if not self._task.done():
+                    log.error("run.abandoned", run=self.run.run_id, workflow=self.run.workflow)
+                    # It may go on for as long as it likes: nothing that it says is recorded any more.
+                    self.scribe.close()
             await self._end()
         except asyncio.CancelledError:
             if self._task is not None and not self._task.done():
@@ -108,17 +118,28 @@ class Attempt:
         else:
             event = RunResumed.model_validate({"reason": self._reason})
             await scribe.emit(event, effects=[change])
+        # On disk before any of the workflow's code runs: code that kills its process at once would otherwise leave
+        # the run queued, where no takeover counts as a strike, and kill workers for ever.
+        await scribe.durable()
         log.info(event.type, run=run.run_id, workflow=run.workflow, attempt=scribe.attempt)
 
     def _interrupt(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
+            self._task.get_loop().call_later(CANCEL_GRACE_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._given_up.done():
+            self._given_up.set_result(None)
 
     async def _end(self) -> None:
         """Record the end. The first of completion and cancellation wins; there is no await between the two looks."""
-        task = self._task
+        task = self._task if self._task is not None and self._task.done() else None
         error = None if task is None or task.cancelled() else task.exception()
         if isinstance(error, Fenced):
+            raise error
+        if isinstance(error, StoreUnavailable) and self._cancellation is None:
+            # Not the run's fault: it goes on when Postgres does, here or elsewhere.
             raise error
         if isinstance(error, Waiting):
             if self._cancellation is not None:
@@ -150,7 +171,7 @@ class Attempt:
         change = RunChange(run_id=self.run.run_id, status=status, waiting={}, due_in_s=0)
         self.ended = status
         try:
-            entry = await self.scribe.emit_with([Emission(event, self.scribe.context)], [change])
+            entry = self.scribe.finish([Emission(event, self.scribe.context)], [change])
         except EventInvalid as error:
             # The result itself can't be written (too large, not UTF-8): that is the run's error then.
             event = RunFailed(error=error_info(error), duration_ms=self._duration_ms())
@@ -158,7 +179,7 @@ class Attempt:
                 run_id=self.run.run_id, status=RunStatus.FAILED, waiting={}, due_in_s=0
             )
             self.ended = RunStatus.FAILED
-            entry = await self.scribe.emit_with([Emission(event, self.scribe.context)], [change])
+            entry = self.scribe.finish([Emission(event, self.scribe.context)], [change])
         await entry.durable()
         log.info(event.type, run=self.run.run_id, duration_ms=self._duration_ms())
 
@@ -168,7 +189,7 @@ class Attempt:
             run_id=self.run.run_id, status=RunStatus.CANCELLED, waiting={}, due_in_s=0
         )
         self.ended = RunStatus.CANCELLED
-        entry = await self.scribe.emit_with(
+        entry = self.scribe.finish(
             [*cancellation.emissions, Emission(event, self.scribe.context)],
             [*cancellation.effects, change],
         )

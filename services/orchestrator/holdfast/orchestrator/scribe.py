@@ -22,7 +22,7 @@ from holdfast.events.recorded import Context, Emission
 from holdfast.events.store import Effect, Journal, Run, RunChange, RunStatus, StepResult
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS, Coalescer, Delta
 from holdfast.orchestrator.recorder import Recorder
-from holdfast.orchestrator.session_log import Entry, SessionLog
+from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 
 
 class Waiting(BaseException):
@@ -66,6 +66,9 @@ class Scribe:
         self._results = dict(journal.results)
         self._log, self._recorder = session, recorder
         self._last: Entry | None = None
+        self._over = False
+        self._got_further = False
+        self.waits = False  # whether the run's row says, or is about to say, that it waits
         self._coalescer = Coalescer(self._append_delta, window_ms=coalesce_ms, chars=coalesce_chars)
 
     @property
@@ -91,6 +94,10 @@ class Scribe:
         body = self._results.get(key)
         return MISSING if body is None else orjson.loads(body)
 
+    def learn(self, key: str, value: Any) -> None:
+        """Take in a value that the owner records under `key`, at the very moment of its append."""
+        self._results[key] = to_json(value)
+
     async def emit(
         self,
         event: Event,
@@ -110,6 +117,7 @@ class Scribe:
                     raise Nondeterminism(key, found[1], event.type)
                 return False
             self._keys[key] = (0, event.type)
+            effects = [*effects, *self._progress()]
         self._coalescer.flush()
         try:
             self._append([Emission(event, at or self.context, key)], effects)
@@ -156,6 +164,7 @@ class Scribe:
         `waiting` maps the ids of the inputs it waits for to their prompt, schema and deadline; `due_in_s` is when it
         is claimed in any case (math.inf: never by time alone).
         """
+        self.waits = True
         change = RunChange(
             run_id=self.run.run_id, status=RunStatus.WAITING, waiting=waiting, due_in_s=due_in_s
         )
@@ -167,8 +176,19 @@ class Scribe:
         """Append what is being coalesced."""
         self._coalescer.flush()
 
+    def finish(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
+        """Append the attempt's last words; whatever still runs for it can't append after them."""
+        if not self._over:
+            self._coalescer.flush()
+        # An event that can't be written is the caller's to replace: only then is it over.
+        entry = self._last = self._log.add(emissions, effects)
+        self.close()
+        self._recorder.submit(self._log)
+        return entry
+
     def close(self) -> None:
-        """Stop the coalescing timer; nothing more is appended."""
+        """End the attempt: nothing more is appended, whoever tries is told that it is fenced."""
+        self._over = True
         self._coalescer.close()
 
     def now(self) -> datetime:
@@ -176,10 +196,19 @@ class Scribe:
         return self.clock.now()
 
     def _append_delta(self, delta: Delta, context: Context) -> None:
-        if not self._log.fenced:
+        if not self._log.fenced and not self._over:
             self._append([Emission(delta, context)], ())
 
+    def _progress(self) -> Sequence[Effect]:
+        """Return what tells, once an attempt, that a run which was taken over has got further than before."""
+        if not self.resumed or self._got_further:
+            return ()
+        self._got_further = True
+        return (self.remember(f"attempt@{self.attempt}", True),)
+
     def _append(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
+        if self._over:
+            raise Fenced(f"the attempt at run {self.run.run_id} is over")
         entry = self._last = self._log.add(emissions, effects)
         self._recorder.submit(self._log)
         return entry

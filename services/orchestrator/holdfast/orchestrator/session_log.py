@@ -152,6 +152,8 @@ class SessionLog:
         for later in self.pending:
             self._number(later, self._next)
             self._next += len(later.emissions)
+        # Another seq may be a digit shorter.
+        self._bytes = sum(later.size for later in self.pending)
 
     def fence(self) -> None:
         """Give up everything that is pending: another worker owns the session."""

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from holdfast.events.watchdog import BLOCKED_S_MAX
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
 
 # The workflows that come with Holdfast.
@@ -54,6 +55,12 @@ class OrchestratorSettings(BaseSettings):
     coalesce_chars: int = Field(default=COALESCE_CHARS, ge=1, le=16_384)
     drain_s: float = Field(
         default=15.0, ge=0, le=300, description="time to stop in before being cut off"
+    )
+    watchdog_s: float = Field(
+        default=BLOCKED_S_MAX,
+        ge=0,
+        le=3600,
+        description="how long the event loop may stand still before the process exits; 0 = for ever",
     )
     ops_host: str = Field(
         default="127.0.0.1", description="where /livez, /readyz and /metrics listen"

@@ -11,7 +11,9 @@ import structlog
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
-from holdfast.events.stream import REBASE_EVENTS, Publisher
+from holdfast.events.stream import Publisher
+from holdfast.orchestrator.publishing import window_of
+from holdfast.orchestrator.publishing import window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0
@@ -46,13 +48,9 @@ class Sweeper:
         behind = await self._store.claims.unpublished(limit=SWEEP_SESSIONS)
         done: dict[int, int] = {}
         for session, _, head in behind:
-            page = await self._store.reader.read(
-                session, after=max(0, head - REBASE_EVENTS), until=head, limit=REBASE_EVENTS
-            )
-            if page.items:
-                await self._publisher.rebase(
-                    session, page.items, at_rest=page.items[-1].is_terminal
-                )
+            events = await window_of(self._store.reader, session, head)
+            if events:
+                await self._publisher.rebase(session, events, at_rest=events[-1].is_terminal)
             done[session] = head
         if done:
             await self._store.claims.mark_published(done)

@@ -162,6 +162,9 @@ class Worker:
         return len(claims)
 
     def _own(self, group: asyncio.TaskGroup, claim: Claim) -> None:
+        if (earlier := self._owners.get(claim.session)) is not None:
+            # Its lease ran out unnoticed and we are the ones who took it over.
+            earlier.fence()
         self._leases.hold(claim.session, claim.epoch)
         self._observer.claimed(claim)
         log.info(
@@ -204,6 +207,8 @@ class Worker:
             log.exception("session.failed", session=claim.session_id)
             give_back = False
         finally:
+            # What a failed owner left pending must not stand in the way of the next one's entries in the recorder.
+            owner.log.fence()
             self._leases.drop(claim.session, claim.epoch)
             if self._owners.get(claim.session) is owner:
                 del self._owners[claim.session]

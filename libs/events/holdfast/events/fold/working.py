@@ -3,25 +3,36 @@
 What is completed is for good: a repeated start changes nothing. What failed may be started again.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
-from holdfast.events.fold.entries import Agent, Json, LlmCall, Step, ToolCall
+from holdfast.events.fold.entries import Agent, Json, LlmCall, Message, Reasoning, Step, ToolCall
 from holdfast.events.fold.saying import place
-from holdfast.events.fold.state import TEXT_CHARS_MAX, State
+from holdfast.events.fold.state import TEXT_CHARS_MAX, State, Table
+
+T = TypeVar("T", Message, Reasoning)
+C = TypeVar("C", LlmCall, ToolCall)
 
 
 def reopen(state: State, run_id: str | None, step: str | None) -> None:
     """Make everything under a step unfinished again, the complete too: it is going to be shown anew."""
-    for said in (state.messages, state.reasoning):
-        for entry in said.all.values():
-            if entry["run_id"] == run_id and entry["step"] == step:
-                entry["complete"] = entry["cut"] = False
-                said.settle(entry)
-    for calls in (state.llm_calls, state.tools):
-        for call in calls.all.values():
-            if call["run_id"] == run_id and call["step"] == step:
-                call["status"] = "running"
-                calls.settle(call)
+    _reopen_texts(state.messages, run_id, step)
+    _reopen_texts(state.reasoning, run_id, step)
+    _reopen_calls(state.llm_calls, run_id, step)
+    _reopen_calls(state.tools, run_id, step)
+
+
+def _reopen_texts(table: Table[T], run_id: str | None, step: str | None) -> None:
+    for entry in table.all.values():
+        if entry["run_id"] == run_id and entry["step"] == step:
+            entry["complete"] = entry["cut"] = False
+            table.settle(entry)
+
+
+def _reopen_calls(table: Table[C], run_id: str | None, step: str | None) -> None:
+    for call in table.all.values():
+        if call["run_id"] == run_id and call["step"] == step:
+            call["status"] = "running"
+            table.settle(call)
 
 
 def withdraw(state: State, run_id: str | None, step: str | None) -> None:

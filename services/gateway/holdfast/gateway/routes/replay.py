@@ -72,7 +72,7 @@ async def _frames(
     here: Gateway, session: SessionInfo, *, after: int, until: int, pace: Pace
 ) -> AsyncIterator[bytes]:
     yield sse.retry(retry_ms(here))
-    cursor = after
+    cursor = sent = after
     pending: list[bytes] = []
     while cursor < until:
         try:
@@ -97,7 +97,11 @@ async def _frames(
                 if silent >= here.settings.heartbeat_s:
                     silent = 0.0
                     yield sse.HEARTBEAT
+            if recorded.seq > sent + 1:
+                # Compacted or erased: an id may only jump in a frame that says so.
+                pending.append(sse.id_only(recorded.seq - 1))
             pending.append(sse.frame(recorded))
+            sent = recorded.seq
         if here.draining or page.through <= cursor:
             break
         cursor = page.through

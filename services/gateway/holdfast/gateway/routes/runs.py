@@ -6,13 +6,14 @@ from fastapi.responses import JSONResponse
 
 from holdfast.events.store import Run, RunRequest, Ticket
 from holdfast.gateway.gateway import Gateway, Here
-from holdfast.gateway.models import Accepted, InputAnswer, RunCancel, RunCreate, RunView, run_view
+from holdfast.gateway.models import Accepted, InputAnswer, RunCancel, RunCreate, RunView
 from holdfast.gateway.params import IdempotencyKey, RunId, SessionId, TraceId, idempotency
 from holdfast.gateway.principal import Caller, Principal
 from holdfast.gateway.problems import Problem
 from holdfast.gateway.routes.answers import EVENT_STREAM, problems
 from holdfast.gateway.run_stream import run_stream
 from holdfast.gateway.schemas import SchemaBroken, schema_errors
+from holdfast.gateway.views import run_view
 
 _START = {
     **problems(404, 409, 410, 503, body=True),

@@ -12,13 +12,11 @@ from holdfast.gateway.models import (
     SessionDetail,
     SessionList,
     SessionView,
-    run_summary,
-    session_detail,
-    session_view,
 )
 from holdfast.gateway.params import IdempotencyKey, SessionId, idempotency
 from holdfast.gateway.principal import Caller
 from holdfast.gateway.routes.answers import problems
+from holdfast.gateway.views import run_summary, session_detail, session_view
 
 SESSIONS_LIMIT_MAX = 200
 

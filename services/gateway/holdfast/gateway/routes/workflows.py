@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 
 from holdfast.gateway.gateway import Here
-from holdfast.gateway.models import WorkflowList, workflow_view
+from holdfast.gateway.models import WorkflowList
 from holdfast.gateway.principal import Caller
 from holdfast.gateway.routes.answers import problems
+from holdfast.gateway.views import workflow_view
 
 router = APIRouter(tags=["workflows"])
 

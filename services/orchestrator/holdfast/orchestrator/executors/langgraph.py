@@ -130,8 +130,9 @@ class LangGraphExecutor:
             return self.to_state(scribe.run.input)
         checkpoint_id = kept.checkpoint["id"]
         await scribe.emit(CheckpointRestored(checkpoint_id=checkpoint_id))
+        for task_id, wrote in (await saver.writes(config, tasks.unrecorded)).items():
+            await tasks.restore(task_id, wrote)
         state = await graph.aget_state(config)
-        await tasks.restore(state)
         if not state.interrupts:
             return None
         await wait_for_answers(scribe, state.interrupts)

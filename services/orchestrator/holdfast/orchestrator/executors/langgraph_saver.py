@@ -5,8 +5,8 @@ lost its session can't move the graph's state any more. And whoever asks is told
 only then may its step be called completed.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import AsyncConnection, Error
+from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -30,6 +30,9 @@ CHECKPOINT_CONNECTIONS = 2
 
 # The checkpointer brings its own tables; a schema of their own keeps them apart from the log's.
 SCHEMA = "langgraph"
+
+# A task that is saved but not recorded is of the last superstep or the one before, in each subgraph: this is many.
+WRITES_LOOK_BACK = 20
 
 # The letters of "lggr": one process at a time sets the tables up.
 _SETUP_LOCK = 0x6C676772
@@ -91,7 +94,8 @@ class FencedSaver(BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that `config` names, or the thread's last."""
-        return await self._reader.aget_tuple(config)
+        with _reachable():
+            return await self._reader.aget_tuple(config)
 
     async def alist(
         self,
@@ -102,8 +106,26 @@ class FencedSaver(BaseCheckpointSaver[str]):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Yield checkpoints, newest first."""
-        async for item in self._reader.alist(config, filter=filter, before=before, limit=limit):
-            yield item
+        found = self._reader.alist(config, filter=filter, before=before, limit=limit)
+        with _reachable():
+            async for item in found:
+                yield item
+
+    async def writes(
+        self, config: RunnableConfig, task_ids: Sequence[str]
+    ) -> dict[str, list[tuple[str, Any]]]:
+        """Return what those of these tasks wrote that have saved it, in the given order."""
+        wanted = set(task_ids)
+        found: dict[str, list[tuple[str, Any]]] = {}
+        if not wanted:
+            return {}
+        async for kept in self.alist(config, limit=WRITES_LOOK_BACK):
+            for task_id, channel, value in kept.pending_writes or ():
+                if task_id in wanted:
+                    found.setdefault(task_id, []).append((channel, value))
+            if len(found) == len(wanted):
+                break
+        return {task_id: found[task_id] for task_id in task_ids if task_id in found}
 
     async def aput(
         self,
@@ -138,7 +160,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
 
     @asynccontextmanager
     async def _fenced(self) -> AsyncGenerator[AsyncPostgresSaver, None]:
-        try:
+        with _reachable():
             async with self._pool.connection() as connection, connection.transaction():
                 # The share lock waits for a claim under way and keeps the next one out until
                 # this checkpoint is committed; readers and other savers are not in its way.
@@ -149,5 +171,12 @@ class FencedSaver(BaseCheckpointSaver[str]):
                 if found.rowcount == 0:
                     raise Fenced(f"session {self._session} has another owner")
                 yield AsyncPostgresSaver(connection)
-        except (Error, PoolTimeout, OSError) as error:
-            raise StoreUnavailable(f"Postgres: {error}") from error
+
+
+@contextmanager
+def _reachable() -> Generator[None]:
+    """Tell a Postgres that is away, which passes, from a checkpoint that can't be saved, which doesn't."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise StoreUnavailable(f"Postgres: {error}") from error

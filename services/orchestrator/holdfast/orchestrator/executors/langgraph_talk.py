@@ -53,11 +53,18 @@ class Transcript:
         self._scribe = scribe
         self._streaming: dict[str, _Streaming] = {}
         self._counts: dict[str, int] = {}
+        self._redone: set[str | None] = set()
+        self._done: set[str] = set()
+
+    def redo(self, step: str) -> None:
+        """Show again what this step's task says, whole messages too: its readers have been told to drop it."""
+        self._redone.add(step)
 
     async def take(self, message: BaseMessage, at: Context) -> None:
         """Record a piece, or a whole message, of the task whose context is `at`."""
         lc_id = message.id or ""
-        if self._scribe.recorded(_key(lc_id)):
+        shown = self._scribe.recorded(_key(lc_id)) and at.step not in self._redone
+        if shown or lc_id in self._done:
             return
         if isinstance(message, AIMessageChunk):
             await self._piece(lc_id, message, at)
@@ -66,6 +73,18 @@ class Transcript:
             await self._end(lc_id)
         else:
             await self._whole(lc_id, message, at)
+
+    async def restore(self, message: BaseMessage, at: Context) -> None:
+        """Record a whole message of a task that has saved it, unless that is recorded: its attempt may have died."""
+        lc_id = message.id or ""
+        if self._scribe.recorded(_key(lc_id)):
+            if not isinstance(message, ToolMessage) and text_of(message):
+                self._message_id(at)  # the next one's id counts on it
+            return
+        message_id = await self._whole(lc_id, message, at)
+        if message_id and isinstance(message, AIMessage) and message.response_metadata:
+            # A model's answer: the attempt that began to show it did not live to end the call.
+            await self._end_call(message_id, message, at, duration_ms=0, first_ms=None)
 
     async def end_task(self, step: str) -> None:
         """End what a finished task left open."""
@@ -129,23 +148,45 @@ class Transcript:
                 content=stream.text,
                 duration_ms=ms_since(stream.began),
             )
-            await scribe.emit(done, stream.at, key=_key(lc_id))
+            await scribe.emit(done, stream.at, key=self._key_of(_key(lc_id), stream.at))
+        self._done.add(lc_id)
+        await self._end_call(
+            stream.message_id,
+            whole,
+            stream.at,
+            duration_ms=ms_since(stream.began),
+            first_ms=stream.first_ms,
+        )
+
+    async def _end_call(
+        self,
+        message_id: str,
+        whole: AIMessage | None,
+        at: Context,
+        *,
+        duration_ms: int,
+        first_ms: int | None,
+    ) -> None:
+        """Record what a model's answer cost, and the tools that it calls."""
         metadata = whole.response_metadata if whole else {}
         event = LlmCompleted(
-            call_id=f"{stream.message_id}.llm",
-            duration_ms=ms_since(stream.began),
+            call_id=f"{message_id}.llm",
+            duration_ms=duration_ms,
             model=metadata.get("model_name"),
             usage=usage_of(whole),
-            time_to_first_token_ms=stream.first_ms,
+            time_to_first_token_ms=first_ms,
             finish_reason=metadata.get("finish_reason"),
         )
-        await scribe.emit(event, stream.at)
+        await self._scribe.emit(event, at)
         for call in whole.tool_calls if whole else []:
             tool = ToolStarted(call_id=call["id"] or "", name=call["name"], args=call["args"])
-            await scribe.emit(tool, stream.at, key=f"tool:{call['id']}/started")
+            await self._scribe.emit(tool, at, key=self._key_of(f"tool:{call['id']}/started", at))
 
-    async def _whole(self, lc_id: str, message: BaseMessage, at: Context) -> None:
-        key = _key(lc_id) if lc_id else None
+    async def _whole(self, lc_id: str, message: BaseMessage, at: Context) -> str | None:
+        """Record a message that was not streamed; return its id, None for a tool's result and for no text."""
+        key = self._key_of(_key(lc_id), at) if lc_id else None
+        if lc_id:
+            self._done.add(lc_id)
         if isinstance(message, ToolMessage):
             done = ToolCompleted(
                 call_id=message.tool_call_id,
@@ -155,15 +196,20 @@ class Transcript:
                 duration_ms=0,
             )
             await self._scribe.emit(done, at, key=key)
-            return
+            return None
         content = text_of(message)
         if not content:
-            return
+            return None
         message_id = self._message_id(at)
         role = _ROLES.get(message.type, "assistant")
         await self._scribe.emit(MessageStarted(message_id=message_id, role=role), at)
         event = MessageCompleted(message_id=message_id, role=role, content=content, duration_ms=0)
         await self._scribe.emit(event, at, key=key)
+        return message_id
+
+    def _key_of(self, key: str, at: Context) -> str | None:
+        """Return the key to record something under; none where a step that is done over shows it again."""
+        return None if at.step in self._redone and self._scribe.recorded(key) else key
 
     def _message_id(self, at: Context) -> str:
         """Return an id made from run, task and place: the same when another attempt does the task over."""

@@ -1,10 +1,11 @@
 """A graph's tasks as steps: started, failed, and completed only when what they wrote is on disk."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from langgraph.types import StateSnapshot
+from langchain_core.messages import BaseMessage
 
 from holdfast.events.catalog import (
     AgentCompleted,
@@ -22,6 +23,9 @@ from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import ms_since
 from holdfast.orchestrator.executors.langgraph_talk import Transcript
 from holdfast.orchestrator.scribe import Missing, Scribe
+
+# What LangGraph writes for a task that is to be done over; everything else says that it is done.
+_UNFINISHED = frozenset({"__interrupt__", "__error__", "__error_source_node__", "__resume__"})
 
 
 @dataclass(slots=True)
@@ -56,14 +60,22 @@ class Tasks:
         task_id, name = str(data["id"]), str(data["name"])
         metadata: dict[str, Any] = data.get("metadata") or {}
         agent = metadata.get("agent")
+        if self._scribe.recorded(f"{_key(task_id)}/completed"):
+            # LangGraph announces again what it only reads back: nothing of it may be withdrawn.
+            return
         lane = "/".join(part.partition(":")[0] for part in namespace) or None
         key = _key(task_id)
         at = self._scribe.where(step=key, agent=agent or name, lane=lane)
         task = self._tasks[task_id] = _Task(name, at, agent, saved=task_id in self._saved_early)
         if stage := metadata.get("stage"):
             await self._enter(str(stage), at)
-        if not await self._scribe.emit(StepStarted(name=name), at, key=f"{key}/started"):
+        if self._scribe.recorded(f"{key}/started"):
             await self._scribe.emit(StepRestarted(name=name), at)
+            self._transcript.redo(key)
+        else:
+            # Kept for an attempt that finds the task saved but not recorded.
+            kept = self._scribe.remember(f"{key}/place", {"name": name, "agent": agent, "lane": lane})
+            await self._scribe.emit(StepStarted(name=name), at, key=f"{key}/started", effects=[kept])
         if task.agent:
             await self._scribe.emit(
                 AgentStarted(name=task.agent), at, key=self._this_time(key, "agent")
@@ -92,23 +104,28 @@ class Tasks:
             task.saved = True
             await self._complete(task)
 
-    async def restore(self, state: StateSnapshot) -> None:
-        """Record, before the graph goes on, what an earlier attempt had saved but not recorded."""
-        unfinished = {task.id for task in state.tasks if task.result is None}
-        for key in self._scribe.keys("task:"):
-            task_id, _, what = key.removeprefix("task:").partition("/")
-            step = _key(task_id)
-            if what != "started" or task_id in unfinished:
-                continue
-            if self._scribe.recorded(f"{step}/completed") or self._scribe.recorded(
-                f"{step}/failed"
-            ):
-                continue
-            kept = self._scribe.result(f"{step}/name")
-            name = task_id if isinstance(kept, Missing) else str(kept)
-            at = self._scribe.where(step=step, agent=name)
-            done = StepCompleted(name=name, duration_ms=0)
-            await self._scribe.emit(done, at, key=f"{step}/completed")
+    @property
+    def unrecorded(self) -> list[str]:
+        """The tasks that an earlier attempt began and did not record as completed, in the order of the log."""
+        begun = [
+            key.removeprefix("task:").partition("/")[0]
+            for key in self._scribe.keys("task:")
+            if key.endswith("/started")
+        ]
+        return [task for task in begun if not self._scribe.recorded(f"{_key(task)}/completed")]
+
+    async def restore(self, task_id: str, wrote: Sequence[tuple[str, Any]]) -> None:
+        """Record, before the graph goes on, a task that an earlier attempt had saved but not recorded."""
+        if all(channel in _UNFINISHED for channel, _ in wrote):
+            return
+        key, scribe = _key(task_id), self._scribe
+        place = scribe.result(f"{key}/place")
+        kept = cast("dict[str, Any]", {"name": task_id} if isinstance(place, Missing) else place)
+        name, agent = str(kept["name"]), cast("str | None", kept.get("agent"))
+        at = scribe.where(step=key, agent=agent or name, lane=kept.get("lane"))
+        for message in _messages(wrote):
+            await self._transcript.restore(message, at)
+        await self._record_completed(name, agent, at, duration_ms=0)
 
     async def emit(self, event: Event, namespace: tuple[str, ...]) -> None:
         """Record what a node sent through LangGraph's stream writer."""
@@ -121,19 +138,22 @@ class Tasks:
         if not (task.ended and task.saved) or task.recorded:
             return
         task.recorded = True
-        key, scribe = task.at.step or "", self._scribe
-        await self._transcript.end_task(key)
-        if task.agent:
-            turn = AgentCompleted(name=task.agent, duration_ms=ms_since(task.began))
-            await scribe.emit(turn, task.at, key=f"{key}/agent-completed")
-        done = StepCompleted(name=task.name, duration_ms=ms_since(task.began))
-        # A step that is newly recorded shows that the run gets on: its result clears the strikes.
-        await scribe.emit(
-            done,
-            task.at,
-            key=f"{key}/completed",
-            effects=[scribe.remember(f"{key}/name", task.name)],
+        await self._transcript.end_task(task.at.step or "")
+        await self._record_completed(
+            task.name, task.agent, task.at, duration_ms=ms_since(task.began)
         )
+
+    async def _record_completed(
+        self, name: str, agent: str | None, at: Context, *, duration_ms: int
+    ) -> None:
+        key, scribe = at.step or "", self._scribe
+        if agent:
+            turn = AgentCompleted(name=agent, duration_ms=duration_ms)
+            await scribe.emit(turn, at, key=f"{key}/agent-completed")
+        done = StepCompleted(name=name, duration_ms=duration_ms)
+        # A step that is newly recorded shows that the run gets on: its result clears the strikes.
+        kept = scribe.remember(f"{key}/completed", True)
+        await scribe.emit(done, at, key=f"{key}/completed", effects=[kept])
 
     async def _fail(self, task: _Task, error: str) -> None:
         task.recorded = True
@@ -168,3 +188,12 @@ class Tasks:
 
 def _key(task_id: str) -> str:
     return f"task:{task_id}"
+
+
+def _messages(wrote: Sequence[tuple[str, Any]]) -> list[BaseMessage]:
+    """Return the messages among a task's writes, in order."""
+    found: list[BaseMessage] = []
+    for _, value in wrote:
+        items = cast("list[Any]", value) if isinstance(value, list) else [value]
+        found.extend(item for item in items if isinstance(item, BaseMessage))
+    return found

@@ -1,0 +1,227 @@
+"""The parts of the Redis stream against stand-ins, for moments that no real server can be held in."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from holdfast.events.clock_manual import ManualClock
+from holdfast.events.errors import StreamUnavailable
+from holdfast.events.stream_redis_ear import SUBSCRIBE_CHANNELS_MAX, Ear
+from holdfast.events.stream_redis_link import PATIENCE
+from holdfast.events.stream_redis_scripts import TRIP_BYTES_MAX, TRIP_CALLS_MAX, Caller, Script
+from tests.contract.stream_rigs import DEADLINE_S, until
+
+pytestmark = pytest.mark.anyio
+
+
+class Line:
+    """A pub/sub connection whose other end is the test."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        self.answers: asyncio.Queue[Any] = asyncio.Queue()
+        self.is_connected = False
+
+    async def connect(self) -> None:
+        self.is_connected = True
+
+    async def disconnect(self) -> None:
+        self.is_connected = False
+
+    async def send_command(self, *command: Any, **_options: Any) -> None:
+        self.sent.append(command)
+
+    async def read_response(self, **_options: Any) -> Any:
+        answer = await self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+async def ear(line: Line) -> AsyncIterator[Ear]:
+    """Running, over the line; time stands still, so that it never tries twice."""
+    ear = Ear(
+        lambda: line,  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
+        on_message=lambda _channel, _payload: None,
+        on_back=lambda: None,
+        patience=PATIENCE,
+        clock=ManualClock(),
+        chance=random.Random(1),
+    )
+    running = asyncio.create_task(ear.run())
+    yield ear
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_of_subscribe_unsubscribe_subscribe_the_third_answer_counts(line: Line, ear: Ear):
+    """The first one tells of a subscription that the second command has ended by then."""
+    first = asyncio.create_task(ear.want(b"c"))
+    await until(lambda: line.sent == [("SUBSCRIBE", b"c")])
+    ear.forget(b"c")
+    await until(lambda: line.sent[1:] == [("UNSUBSCRIBE", b"c")])
+    second = asyncio.create_task(ear.want(b"c"))
+    await until(lambda: line.sent[2:] == [("SUBSCRIBE", b"c")])
+    await first
+
+    for kind in (b"subscribe", b"unsubscribe"):
+        line.answers.put_nowait([kind, b"c", 0])
+    await until(line.answers.empty)
+    await asyncio.sleep(0)
+    assert not second.done()
+
+    line.answers.put_nowait([b"subscribe", b"c", 1])
+    async with asyncio.timeout(DEADLINE_S):
+        await second
+
+
+async def test_while_redis_is_away_nobody_waits_for_the_next_try(line: Line, ear: Ear):
+    waiting = asyncio.create_task(ear.want(b"before"))
+    await until(lambda: line.sent)
+    line.answers.put_nowait(ConnectionResetError())
+
+    async with asyncio.timeout(DEADLINE_S):
+        await waiting
+        await ear.want(b"after")
+    assert not ear.connected
+
+
+async def test_a_channel_that_is_forgotten_keeps_nobody_waiting(line: Line, ear: Ear):
+    waiting = asyncio.create_task(ear.want(b"c"))
+    await until(lambda: line.sent)
+
+    ear.forget(b"c")
+
+    async with asyncio.timeout(DEADLINE_S):
+        await waiting
+
+
+async def test_many_channels_are_subscribed_in_batches(line: Line, ear: Ear):
+    channels = [b"%d" % number for number in range(SUBSCRIBE_CHANNELS_MAX + 1)]
+    waiting = [asyncio.create_task(ear.want(channel)) for channel in channels]
+
+    await until(lambda: len(line.sent) >= 2)
+
+    assert [command[0] for command in line.sent] == ["SUBSCRIBE"] * 2
+    assert [len(command) - 1 for command in line.sent] == [SUBSCRIBE_CHANNELS_MAX, 1]
+    for channel in channels:
+        line.answers.put_nowait([b"subscribe", channel, 1])
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.gather(*waiting)
+
+
+class Client:
+    """A client whose round trips end when the test says so."""
+
+    def __init__(self) -> None:
+        self.trips: list[list[str]] = []
+        self.go = asyncio.Event()
+        self.fails: BaseException | None = None
+
+    def pipeline(self, *, transaction: bool) -> "Client":
+        assert not transaction
+        self.trips.append([])
+        return self
+
+    def execute_command(self, *command: Any) -> None:
+        self.trips[-1].append(command[3])
+
+    async def execute(self, *, raise_on_error: bool) -> list[bytes]:
+        assert not raise_on_error
+        keys = self.trips[-1]
+        await self.go.wait()
+        if self.fails is not None:
+            raise self.fails
+        return [key.encode() for key in keys]
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+@pytest.fixture
+async def caller(client: Client) -> AsyncIterator[Caller]:
+    caller = Caller(client)  # pyright: ignore[reportArgumentType]
+    yield caller
+    await caller.close()
+
+
+SCRIPT = Script("publish.lua")
+
+
+async def test_calls_made_during_a_round_trip_go_together_in_the_next(
+    caller: Caller, client: Client
+):
+    first = asyncio.create_task(caller.call(SCRIPT, "0", (), size=1))
+    await until(lambda: client.trips)
+    rest = [
+        asyncio.create_task(caller.call(SCRIPT, str(number), (), size=1))
+        for number in range(1, TRIP_CALLS_MAX + 2)
+    ]
+    await asyncio.sleep(0)
+    client.go.set()
+
+    assert await asyncio.gather(first, *rest) == [
+        b"%d" % number for number in range(TRIP_CALLS_MAX + 2)
+    ]
+    assert [len(trip) for trip in client.trips] == [1, TRIP_CALLS_MAX, 1]
+
+
+async def test_a_round_trip_carries_so_many_bytes(caller: Caller, client: Client):
+    client.go.set()
+    half = TRIP_BYTES_MAX // 2
+
+    await asyncio.gather(*(caller.call(SCRIPT, str(n), (), size=half) for n in range(5)))
+    await caller.call(SCRIPT, "large", (), size=2 * TRIP_BYTES_MAX)
+
+    assert client.trips == [["0", "1"], ["2", "3"], ["4"], ["large"]]
+
+
+async def test_a_call_given_up_before_its_trip_is_left_out_and_after_it_ignored(
+    caller: Caller, client: Client
+):
+    before, after, kept = (
+        asyncio.create_task(caller.call(SCRIPT, key, (), size=1))
+        for key in ("before", "after", "kept")
+    )
+    await asyncio.sleep(0)
+    before.cancel()
+    await until(lambda: client.trips)
+    after.cancel()
+    await asyncio.sleep(0)
+    client.go.set()
+
+    assert await kept == b"kept"
+    assert client.trips == [["after", "kept"]]
+
+
+async def test_calls_that_wait_when_the_stream_closes_fail(caller: Caller, client: Client):
+    in_flight = asyncio.create_task(caller.call(SCRIPT, "1", (), size=1))
+    await until(lambda: client.trips)
+    waiting = asyncio.create_task(caller.call(SCRIPT, "2", (), size=1))
+    await asyncio.sleep(0)
+
+    await caller.close()
+
+    for call in (in_flight, waiting, caller.call(SCRIPT, "3", (), size=1)):
+        with pytest.raises(StreamUnavailable):
+            await call
+
+
+async def test_a_mistake_of_ours_reaches_those_who_wait(caller: Caller, client: Client):
+    """Not as StreamUnavailable: nobody should try that again."""
+    client.fails = ZeroDivisionError()
+    client.go.set()
+
+    with pytest.raises(ZeroDivisionError):
+        await caller.call(SCRIPT, "1", (), size=1)

@@ -1,0 +1,312 @@
+"""A graph whose worker died goes on from its last checkpoint: nothing that is saved is done or told twice."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+from tests.orchestrator.graphs import Gate, Noted, asks_model, chain, graph_worker, says
+from tests.orchestrator.harness import World, check_log, data, of_type, owned_by, shown, told, types
+
+from holdfast.events.errors import StoreUnavailable
+from holdfast.events.store import RunStatus
+from holdfast.orchestrator.executors.langgraph import langgraph_workflow
+from holdfast.orchestrator.executors.langgraph_saver import FencedSaver
+
+pytestmark = [pytest.mark.postgres, pytest.mark.redis]
+
+
+async def test_a_crashed_graph_goes_on_from_its_last_checkpoint(
+    real_world: World, database_url: str
+) -> None:
+    calls: list[str] = []
+    gate = Gate()
+    flow = chain(
+        "line", ("a", says("A", calls)), ("gate", gate), ("b", says("B", calls)), agents=True
+    )
+    async with graph_worker(real_world, database_url, flow) as first:
+        ticket = await real_world.ask("line", "go")
+        await real_world.until(lambda: gate.came == 1)
+        await real_world.has(ticket, "step.started", 2)
+        await first.crash()
+    gate.open.set()
+    async with graph_worker(real_world, database_url, flow, name="w2"):
+        run = await real_world.reaches(ticket)
+        calm = await real_world.ask("line", "go")
+        await real_world.reaches(calm)
+    events = await real_world.events(ticket.session)
+    check_log(events)
+    assert (run.status, run.attempts) == (RunStatus.COMPLETED, 2)
+    assert calls == ["A", "B", "A", "B"]  # once in each run
+    assert gate.came == 3
+    after = [e for e in events if e.seq > of_type(events, "run.resumed")[0].seq]
+    assert types(after)[:2] == ["checkpoint.restored", "step.restarted"]
+    assert [data(e)["name"] for e in of_type(events, "step.completed")] == ["a", "gate", "b"]
+    assert told(events) == [("A", "A"), ("Gate", "through the gate"), ("B", "B")]
+    seen = _ids_removed(shown(events, ticket.run_id))
+    assert seen == _ids_removed(shown(await real_world.events(calm.session), calm.run_id))
+
+
+def _ids_removed(state: dict[str, Any]) -> dict[str, Any]:
+    """Task ids come from the time; a graph's steps are told apart by name here."""
+    for table, names in {
+        "steps": ("key",),
+        "agents": ("step",),
+        "messages": ("step", "message_id"),
+        "llm_calls": ("step", "call_id"),
+    }.items():
+        for entry in state[table]:
+            for name in names:
+                entry.pop(name)
+    return state
+
+
+async def test_a_node_that_was_saved_is_not_run_again_beside_one_that_was_not(
+    real_world: World, database_url: str
+) -> None:
+    calls: list[str] = []
+    opened = asyncio.Event()
+
+    async def left(state: Noted) -> dict[str, Any]:
+        calls.append("left")
+        return {"notes": ["left"]}
+
+    async def right(state: Noted) -> dict[str, Any]:
+        calls.append("right")
+        await opened.wait()
+        return {"notes": ["right"]}
+
+    graph = StateGraph(Noted)
+    for name, node in (("left", left), ("right", right)):
+        graph.add_node(name, node)
+        graph.add_edge(START, name)
+        graph.add_edge(name, END)
+    flow = langgraph_workflow(
+        "fork",
+        graph,
+        to_state=lambda _: {"notes": []},
+        to_result=lambda state: state["notes"],
+        version="1",
+    )
+    async with graph_worker(real_world, database_url, flow) as first:
+        ticket = await real_world.ask("fork", {})
+        await real_world.has(ticket, "step.completed")
+        await real_world.until(lambda: "right" in calls)
+        await first.crash()
+    opened.set()
+    async with graph_worker(real_world, database_url, flow, name="w2"):
+        await real_world.reaches(ticket)
+    events = await real_world.events(ticket.session)
+    check_log(events)
+    assert sorted(calls) == ["left", "right", "right"]
+    assert data(events[-1])["result"] == ["left", "right"]
+    assert [data(e)["name"] for e in of_type(events, "step.completed")] == ["left", "right"]
+    assert [data(e)["name"] for e in of_type(events, "step.restarted")] == ["right"]
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_node_that_was_saved_but_not_recorded_is_recorded_first(
+    real_world: World, database_url: str, streams: bool
+) -> None:
+    world, calls, gate = real_world, list[str](), Gate()
+    node = asks_model(calls) if streams else says("said", calls)
+    flow = chain("behind", ("a", node), ("gate", gate), agents=True)
+    append = world.store.writer.append
+
+    async def stuck(batches: Any) -> frozenset[int]:
+        # From the end of the first node's message on, the first worker's commits never arrive.
+        if any(e.type == "message.completed" for b in batches for e in b.events):
+            await asyncio.Event().wait()
+        return await append(batches)
+
+    world.store.writer.append = stuck  # pyright: ignore[reportAttributeAccessIssue]
+    async with graph_worker(world, database_url, flow) as first:
+        ticket = await world.ask("behind", "go")
+
+
+        async def saved() -> bool:
+            # The input's checkpoint, the start's, and the one after the first node.
+            return await _saved(database_url, "checkpoints") == 3
+
+        await world.until(saved)
+        # A node is begun only when its start is on disk.
+        assert gate.came == 0
+        await first.crash()
+    world.store.writer.append = append  # pyright: ignore[reportAttributeAccessIssue]
+    assert "step.completed" not in types(await world.events(ticket.session))
+    gate.open.set()
+    async with graph_worker(world, database_url, flow, name="w2"):
+        await world.reaches(ticket)
+    events = await world.events(ticket.session)
+    check_log(events)
+    assert len(calls) == 1
+    assert [data(e)["name"] for e in of_type(events, "step.completed")] == ["a", "gate"]
+    assert [data(e)["name"] for e in of_type(events, "agent.completed")] == ["A", "Gate"]
+    assert [agent for agent, _ in told(events)] == ["A", "Gate"]
+    assert types(events).count("message.completed") == 2
+    first_done = of_type(events, "step.completed")[0]
+    assert first_done.agent == "A"
+    assert first_done.seq < min(e.seq for e in events if data(e).get("name") == "Gate")
+    state = shown(events, ticket.run_id)
+    assert {e["status"] for name in ("steps", "agents", "llm_calls") for e in state[name]} == {
+        "completed"
+    }
+
+
+async def test_a_node_that_is_done_over_shows_its_whole_messages_again(
+    real_world: World, database_url: str
+) -> None:
+    gate = asyncio.Event()
+    came: list[str] = []
+
+    def node(**fields: Any) -> Any:
+        async def talk(state: MessagesState) -> dict[str, Any]:
+            model = GenericFakeChatModel(messages=iter([AIMessage("one two three", **fields)]))
+            answer = await model.ainvoke(state["messages"])
+            came.append(str(answer.content))
+            await gate.wait()
+            return {"messages": [answer]}
+
+        return talk
+
+    for name, fields in (("fresh", {}), ("fixed", {"id": "always-the-same"})):
+        came.clear()
+        gate.clear()
+        flow = chain(name, ("talk", node(**fields)), agents=True)
+        async with graph_worker(real_world, database_url, flow, name=f"{name}1") as first:
+            ticket = await real_world.ask(name, "go")
+            await real_world.until(lambda: len(came) == 1)
+            await real_world.has(ticket, "message.delta")
+            await first.crash()
+        gate.set()
+        async with graph_worker(real_world, database_url, flow, name=f"{name}2"):
+            await real_world.reaches(ticket)
+        events = await real_world.events(ticket.session)
+        check_log(events)
+        assert len(came) == 2
+        assert told(events) == [("Talk", "one two three")]
+
+
+async def test_a_worker_that_lost_its_session_can_not_move_the_graph(
+    real_world: World, database_url: str
+) -> None:
+    gate = Gate()
+    flow = chain("lost", ("gate", gate), ("after", says("after")))
+    async with graph_worker(real_world, database_url, flow, poll_s=30) as first:
+        ticket = await real_world.ask("lost", "go")
+        await real_world.until(lambda: gate.came == 1)
+        await real_world.has(ticket, "step.started")
+        owner = first.orchestrator.worker._owners[ticket.session]
+        first.orchestrator._leases.drop(ticket.session, owner.claim.epoch)
+
+        async def taken() -> bool:
+            return bool(
+                await real_world.claims.claim("w2", workflows=["lost"], lease_s=30, limit=1)
+            )
+
+        await real_world.until(taken)
+        before = await _saved(database_url), len(await real_world.events(ticket.session))
+        gate.open.set()
+        await real_world.until(lambda: not owned_by(first))
+        after = await _saved(database_url), len(await real_world.events(ticket.session))
+    assert after == before
+    assert (await real_world.run(ticket)).status is RunStatus.RUNNING
+
+
+async def test_a_write_behind_the_fence_raises_fenced_and_is_not_stored(
+    real_world: World, database_url: str
+) -> None:
+    from langgraph.checkpoint.base import empty_checkpoint
+
+    from holdfast.orchestrator.executors.langgraph_saver import checkpoint_pool
+    from holdfast.orchestrator.session_log import Fenced
+
+    told_of: list[str] = []
+
+    async def note(*what: str) -> None:
+        told_of.append(what[0])
+
+    made = await real_world.store.desk.create_session("acme", "s")
+    [claim] = await real_world.claims.claim("w1", workflows=[], lease_s=30, limit=1)
+    config: Any = {"configurable": {"thread_id": f"{made.session}/x", "checkpoint_ns": ""}}
+    async with checkpoint_pool(database_url) as pool:
+        for epoch, stored in ((claim.epoch, True), (claim.epoch - 1, False)):
+            saver = FencedSaver(
+                pool, session=claim.session, epoch=epoch, on_writes=note, on_checkpoint=note
+            )
+            count, heard = await _saved(database_url), len(told_of)
+            if stored:
+                where = await saver.aput(config, empty_checkpoint(), {}, {})
+                await saver.aput_writes(where, [("a", 1)], "task-1")
+            else:
+                with pytest.raises(Fenced):
+                    await saver.aput(config, empty_checkpoint(), {}, {})
+                with pytest.raises(Fenced):
+                    await saver.aput_writes(where, [("a", 1)], "task-2")  # noqa: F821
+                with pytest.raises(Fenced):
+                    await saver.adelete_thread(f"{made.session}/x")
+            assert (await _saved(database_url) > count) is stored
+            assert (len(told_of) > heard) is stored
+
+
+async def _saved(
+    database_url: str, *tables: str
+) -> int:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        count = 0
+        for table in tables or ("checkpoints", "checkpoint_writes"):
+            found = await connection.execute(f"select count(*) from langgraph.{table}")  # noqa: S608
+            row = await found.fetchone()
+            count += row[0] if row else 0
+        return count
+
+
+async def test_a_postgres_that_is_away_for_a_checkpoint_does_not_fail_the_run(
+    real_world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    aput, failures = FencedSaver.aput, [StoreUnavailable("away"), StoreUnavailable("away")]
+
+    async def shaky(self: FencedSaver, *args: Any) -> Any:
+        if calls and failures:
+            raise failures.pop()
+        return await aput(self, *args)
+
+    monkeypatch.setattr(FencedSaver, "aput", shaky)
+    flow = chain("shaky", ("a", says("A", calls)), ("b", says("B", calls)))
+    async with graph_worker(real_world, database_url, flow):
+        ticket = await real_world.ask("shaky", "go")
+        run = await real_world.reaches(ticket)
+    events = await real_world.events(ticket.session)
+    check_log(events)
+    assert not failures
+    assert (run.status, run.strikes) == (RunStatus.COMPLETED, 0)
+    assert calls == ["A", "B"]
+    assert told(events) == [("a", "A"), ("b", "B")]
+
+
+async def test_a_waiting_graph_is_answered_on_another_worker(
+    real_world: World, database_url: str
+) -> None:
+    from langgraph.types import interrupt
+
+    calls: list[str] = []
+
+    async def approve(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"answer: {interrupt('ok?')}")]}
+
+    flow = chain("ship", ("draft", says("draft", calls)), ("approve", approve))
+    async with graph_worker(real_world, database_url, flow) as first:
+        ticket = await real_world.ask("ship", "go")
+        await real_world.reaches(ticket, RunStatus.WAITING)
+        await real_world.released(ticket)
+        await first.crash()
+    async with graph_worker(real_world, database_url, flow, name="w2"):
+        await real_world.answer(ticket, "yes")
+        await real_world.reaches(ticket)
+    events = await real_world.events(ticket.session)
+    assert calls == ["draft"]
+    assert data(events[-1])["result"] == "answer: yes"

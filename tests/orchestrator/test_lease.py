@@ -1,0 +1,146 @@
+"""Leases are renewed from a thread while the loop ticks; in doubt the worker suspends itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+from tests.orchestrator.harness import until
+
+from holdfast.events.errors import StoreUnavailable
+from holdfast.orchestrator.lease import LeaseKeeper
+
+LEASE_S = 0.6
+
+
+class Leases:
+    """The claims as the lease thread sees them: renewals are counted, fail or find a session lost."""
+
+    def __init__(self) -> None:
+        self.renewals: list[float] = []
+        self.sessions: list[dict[int, int]] = []
+        self.away = False
+        self.lost: set[int] = set()
+        self.opened = self.closed = 0
+
+    async def open(self) -> "Leases":
+        if self.away:
+            raise StoreUnavailable("away")
+        self.opened += 1
+        return self
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    async def renew(
+        self, worker: str, sessions: Mapping[int, int], *, lease_s: float
+    ) -> frozenset[int]:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.renewals.append(time.monotonic())
+        self.sessions.append(dict(sessions))
+        return frozenset(sessions) - self.lost
+
+
+Lost = list[tuple[int, int]]
+
+
+@pytest.fixture
+def leases() -> Leases:
+    return Leases()
+
+
+@pytest.fixture
+def lost() -> Lost:
+    return []
+
+
+@pytest.fixture
+async def keeper(leases: Leases, lost: Lost) -> AsyncIterator[LeaseKeeper]:
+    keeper = LeaseKeeper(
+        "w1",
+        leases,  # pyright: ignore[reportArgumentType] - it has all that the keeper uses
+        lease_s=LEASE_S,
+        on_lost=lambda session, epoch: lost.append((session, epoch)),
+    )
+    keeper.start()
+    yield keeper
+    await keeper.stop()
+
+
+async def test_held_sessions_are_renewed_three_times_a_lease(
+    keeper: LeaseKeeper, leases: Leases
+) -> None:
+    keeper.hold(1, 7)
+    keeper.hold(2, 3)
+    await until(lambda: len(leases.renewals) >= 4)
+    gaps = [b - a for a, b in zip(leases.renewals, leases.renewals[1:], strict=False)]
+    assert min(gaps) >= LEASE_S / 3 * 0.9
+    assert leases.sessions[-1] == {1: 7, 2: 3}
+    assert not keeper.suspended
+
+
+async def test_a_session_that_is_given_back_is_renewed_no_more(
+    keeper: LeaseKeeper, leases: Leases
+) -> None:
+    keeper.hold(1, 7)
+    keeper.hold(2, 3)
+    keeper.drop(1, 7)
+    keeper.drop(2, 2)  # an older epoch's word counts for nothing
+    await until(lambda: bool(leases.sessions))
+    assert leases.sessions[-1] == {2: 3}
+
+
+async def test_two_thirds_of_a_lease_without_renewal_suspend_the_worker_until_it_renews(
+    keeper: LeaseKeeper, leases: Leases
+) -> None:
+    keeper.hold(1, 1)
+    await until(lambda: bool(leases.renewals))
+    leases.away = True
+    last = leases.renewals[-1]
+    await until(lambda: keeper.suspended)
+    assert time.monotonic() - last >= LEASE_S * 2 / 3 * 0.95
+    waiting = asyncio.create_task(keeper.active())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    leases.away = False
+    await waiting
+    assert not keeper.suspended
+    assert leases.opened == 2  # a connection that failed is not used again
+
+
+async def test_a_blocked_loop_keeps_no_lease_alive(keeper: LeaseKeeper, leases: Leases) -> None:
+    keeper.hold(1, 1)
+    await until(lambda: len(leases.renewals) >= 2)
+    blocked_at = time.monotonic()
+    time.sleep(LEASE_S * 1.5)  # noqa: ASYNC251 - blocking the loop is the point
+    late = [r for r in leases.renewals if r > blocked_at + LEASE_S / 3 + 0.05]
+    assert late == []
+    assert keeper.loop_blocked
+    await until(lambda: keeper.suspended)
+    await until(lambda: not keeper.suspended)
+
+
+async def test_a_lost_session_is_told_once_in_the_main_loop(
+    keeper: LeaseKeeper, leases: Leases, lost: Lost
+) -> None:
+    keeper.hold(1, 7)
+    keeper.hold(2, 3)
+    leases.lost = {1}
+    await until(lambda: bool(lost))
+    rounds = len(leases.sessions)
+    await until(lambda: len(leases.sessions) >= rounds + 2)
+    assert lost == [(1, 7)]
+    assert leases.sessions[-1] == {2: 3}
+
+
+async def test_stopping_ends_the_thread_and_closes_its_connection(
+    leases: Leases, lost: Lost
+) -> None:
+    on_lost: Callable[[int, int], None] = lambda session, epoch: lost.append((session, epoch))  # noqa: E731
+    keeper = LeaseKeeper("w1", leases, lease_s=LEASE_S, on_lost=on_lost)  # pyright: ignore
+    keeper.start()
+    await until(lambda: leases.opened == 1)
+    await keeper.stop()
+    assert leases.closed >= 1
+    assert not keeper._thread.is_alive()

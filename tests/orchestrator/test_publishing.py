@@ -1,0 +1,232 @@
+"""The stream follows the log: nothing uncommitted is in it, and whatever Redis loses is put back."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from tests.factories import TENANT
+from tests.orchestrator.harness import until
+from tests.orchestrator.units import Active, Counted, Faulty, Instant, emission
+
+from holdfast.events.catalog import RunCompleted, RunStarted
+from holdfast.events.recorded import Context, Emission, RecordedEvent
+from holdfast.events.store_memory import MemoryStore
+from holdfast.events.stream import REBASE_EVENTS, Published
+from holdfast.events.stream_memory import MemoryStream
+from holdfast.orchestrator.publishing import StreamPublisher
+from holdfast.orchestrator.recorder import Recorder
+from holdfast.orchestrator.session_log import SessionLog
+from holdfast.orchestrator.sweeper import Sweeper
+
+
+@dataclass
+class Slow:
+    """A publisher in front of a stream whose calls can be held."""
+
+    stream: MemoryStream
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[list[int]] = field(default_factory=list[list[int]])
+
+    async def publish(
+        self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
+    ) -> Published:
+        self.calls.append([e.seq for e in events])
+        await self.held.wait()
+        return await self.stream.publish(session, events, at_rest=at_rest)
+
+    async def rebase(
+        self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
+    ) -> Published:
+        await self.held.wait()
+        return await self.stream.rebase(session, events, at_rest=at_rest)
+
+    async def drop(self, session: int) -> None:
+        await self.stream.drop(session)
+
+    async def hint_work(self, session: int) -> None:
+        await self.stream.hint_work(session)
+
+
+@dataclass
+class Press:
+    """A recorder and a publisher at work."""
+
+    store: MemoryStore
+    writer: Faulty
+    stream: MemoryStream
+    slow: Slow
+    publishing: StreamPublisher
+    recorder: Recorder
+    counted: Counted
+    log: SessionLog
+
+    async def add(self, *texts: str) -> None:
+        for text in texts:
+            self.log.add([emission(text)])
+        self.recorder.submit(self.log)
+        await self.recorder.drained()
+
+    async def window(self) -> list[int]:
+        found = await self.stream.read({self.log.session: 0}, limit=10_000)
+        return [e.seq for e in found[self.log.session]]
+
+
+async def own(store: MemoryStore, name: str = "s") -> SessionLog:
+    await store.desk.create_session(TENANT, name)
+    [claim] = await store.claims.claim("w", workflows=[], lease_s=30, limit=9)
+    return SessionLog(claim, clock=Instant())
+
+
+@pytest.fixture
+async def press() -> AsyncIterator[Press]:
+    store, stream, counted = MemoryStore(), MemoryStream(), Counted()
+    writer, slow = Faulty(store.writer), Slow(stream)
+    slow.held.set()
+    clock, chance = Instant(), random.Random(1)
+    publishing = StreamPublisher(slow, store.reader, observer=counted, clock=clock, chance=chance)
+    recorder = Recorder(
+        writer, publishing, Active(), observer=counted, clock=clock, chance=chance
+    )
+    tasks = [asyncio.create_task(t) for t in (recorder.run(), publishing.run())]
+    yield Press(store, writer, stream, slow, publishing, recorder, counted, await own(store))
+    broken = [task for task in tasks if task.done()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert not broken, "recorder and publisher must survive everything"
+
+
+async def test_only_what_is_committed_is_published(press: Press) -> None:
+    press.writer.held.clear()
+    press.log.add([emission("a")])
+    press.recorder.submit(press.log)
+    await until(lambda: bool(press.writer.calls))
+    assert press.slow.calls == []
+    press.writer.held.set()
+    await press.recorder.drained()
+    await press.publishing.drained()
+    assert await press.window() == [1]
+    assert press.log.published == 1
+
+
+async def test_a_lost_window_is_begun_anew_from_the_log(press: Press) -> None:
+    await press.add("a", "b")
+    await press.publishing.drained()
+    press.stream.flush()
+    await press.add("c")
+    await press.publishing.drained()
+    assert await press.window() == [1, 2, 3]
+    assert press.counted.outcomes[-1] is Published.GAP
+
+
+async def test_while_redis_is_away_nothing_is_lost_and_no_run_waits(press: Press) -> None:
+    press.stream.down = True
+    await press.add("a")
+    await press.add("b")
+    await until(lambda: press.counted.failures >= 2)
+    assert press.log.published == 0
+    press.stream.down = False
+    await press.publishing.drained()
+    assert await press.window() == [1, 2]
+    assert press.log.published == 2
+
+
+async def test_a_redis_out_of_memory_is_tried_again_from_where_it_stopped(press: Press) -> None:
+    press.stream.room = 1
+    await press.add("a", "b", "c")
+    await until(lambda: press.counted.failures >= 1)
+    press.stream.room = None
+    await press.publishing.drained()
+    assert await press.window() == [1, 2, 3]
+
+
+async def test_a_backlog_is_bounded_and_read_from_the_log_again(press: Press) -> None:
+    press.stream.down = True
+    for n in range(REBASE_EVENTS + 50):
+        press.log.add([emission(str(n))])
+    press.recorder.submit(press.log)
+    await press.recorder.drained()
+    await until(lambda: press.counted.failures >= 1)
+    [backlog] = press.publishing._backlogs.values() or [None]
+    assert backlog is None or len(backlog.events) == 1
+    press.stream.down = False
+    await press.publishing.drained()
+    window = await press.window()
+    assert window == list(range(51, REBASE_EVENTS + 51))
+
+
+async def test_a_flood_behind_a_publish_that_fails_is_published_without_a_hole(
+    press: Press,
+) -> None:
+    press.slow.held.clear()
+    await press.add("first")
+    await until(lambda: bool(press.slow.calls))
+    # While the first publish hangs, more than a window's worth is committed.
+    for n in range(REBASE_EVENTS + 50):
+        press.log.add([emission(str(n))])
+    press.recorder.submit(press.log)
+    await press.recorder.drained()
+    press.stream.down = True
+    press.slow.held.set()
+    await until(lambda: press.counted.failures >= 1)
+    press.stream.down = False
+    await press.publishing.drained()
+    window = await press.window()
+    assert window[-1] == press.log.committed_head
+    assert window == list(range(window[0], window[-1] + 1))
+
+
+async def test_a_new_owner_first_publishes_what_the_last_one_left(press: Press) -> None:
+    press.stream.down = True
+    await press.add("a", "b")
+    await press.store.claims.release({press.log.session: press.log.epoch}, published={})
+    [claim] = await press.store.claims.claim("w2", workflows=[], lease_s=30, limit=9)
+    press.stream.down = False
+    heir = SessionLog(claim, clock=Instant())
+    assert (heir.published, heir.committed_head) == (0, 2)
+    press.publishing.catch_up(heir)
+    await press.publishing.drained()
+    assert await press.window() == [1, 2]
+    assert heir.published == 2
+
+
+async def test_the_window_may_expire_only_when_the_last_event_ended_a_run(press: Press) -> None:
+    at = Context(run_id="r1")
+    press.log.add([Emission(RunStarted(workflow="w", workflow_version="1"), at)])
+    press.recorder.submit(press.log)
+    await press.recorder.drained()
+    await press.publishing.drained()
+    assert press.stream.expires_in(press.log.session) is None
+    press.log.add([Emission(RunCompleted(duration_ms=1), at)])
+    press.recorder.submit(press.log)
+    await press.recorder.drained()
+    await press.publishing.drained()
+    assert press.stream.expires_in(press.log.session) is not None
+
+
+async def test_large_events_do_not_keep_the_newest_from_the_window(press: Press) -> None:
+    press.stream.down = True
+    await press.add(*["x" * 200_000] * 9)
+    await until(lambda: press.counted.failures >= 1)
+    press.stream.flush()
+    press.publishing._backlogs.clear()
+    press.stream.down = False
+    heir = press.log
+    heir.published = 0
+    press.publishing.catch_up(heir)
+    await press.publishing.drained()
+    assert (await press.window())[-1] == 9
+
+
+async def test_the_sweep_publishes_what_a_dead_owner_left(press: Press) -> None:
+    press.stream.down = True
+    await press.add("a", "b")
+    await press.store.claims.release({press.log.session: press.log.epoch}, published={})
+    press.publishing._backlogs.clear()
+    press.stream.down = False
+    sweeper = Sweeper(press.store, press.stream, clock=Instant(), chance=random.Random(1))
+    assert await sweeper.sweep() == 1
+    assert await press.window() == [1, 2]
+    assert await sweeper.sweep() == 0
