@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.events.errors import StreamUnavailable
-from holdfast.events.stream import REST_TTL_S, WINDOW_EVENTS, Published
+from holdfast.events.stream import REST_TTL_S, WINDOW_BYTES, WINDOW_EVENTS, Published
 from holdfast.events.stream_batches import CALL_EVENTS_MAX
 from tests.contract.stream_rigs import Rig, Stream, events, seqs
 
@@ -205,6 +205,18 @@ async def test_a_window_keeps_its_newest_events_and_not_many_more(stream: Stream
     assert kept == list(range(kept[0], last + 1))
     # Redis drops whole nodes of at most 100 entries.
     assert WINDOW_EVENTS <= len(kept) < WINDOW_EVENTS + 100
+
+
+async def test_a_window_of_very_large_events_keeps_fewer_of_them(stream: Stream, session: int):
+    """2,048 events of the largest size would be half a gigabyte for one session."""
+    large, last = 200_000, 120
+
+    for first in range(1, last, 2):
+        await stream.publish(session, events(first, first + 1, size=large))
+
+    kept = await seqs(stream, session)
+    assert kept[-1] == last
+    assert len(kept) * large <= WINDOW_BYTES + 2 * large
 
 
 async def test_a_session_at_rest_expires_and_the_next_publish_keeps_it(rig: Rig, session: int):

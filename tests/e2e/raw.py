@@ -35,7 +35,9 @@ class Frames:
 class RawStream:
     """One GET of an event stream over a socket of its own."""
 
-    def __init__(self, url: str, *, last_event_id: int | None = None, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self, url: str, *, last_event_id: int | None = None, timeout_s: float = 20.0
+    ) -> None:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=timeout_s)
         target = parts.path + (f"?{parts.query}" if parts.query else "")

@@ -56,7 +56,9 @@ class Stack:
                 return self
             if time.monotonic() > deadline:
                 break
-        raise AssertionError(f"no ready line; see {self._log.name}: {Path(self._log.name).read_text()[-2000:]}")
+        raise AssertionError(
+            f"no ready line; see {self._log.name}: {Path(self._log.name).read_text()[-2000:]}"
+        )
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Return what `processes.json` lists, by name."""
@@ -99,10 +101,14 @@ class Stack:
         """Return the keys of all windows."""
         return list(self.redis("KEYS", "hf:*:events"))
 
-    def start(self, workflow: str, input: dict[str, Any], *, session: str | None = None) -> dict[str, Any]:
+    def start(
+        self, workflow: str, input: dict[str, Any], *, session: str | None = None
+    ) -> dict[str, Any]:
         """Ask for a run; return the answer."""
         path = f"/v1/sessions/{session}/runs" if session else "/v1/runs"
-        answer = httpx2.post(f"{self.url}{path}", json={"workflow": workflow, "input": input}, timeout=10)
+        answer = httpx2.post(
+            f"{self.url}{path}", json={"workflow": workflow, "input": input}, timeout=10
+        )
         assert answer.status_code == 202, answer.text
         return answer.json()
 
@@ -127,7 +133,9 @@ class Stack:
         after = 0
         while True:
             answer = httpx2.get(
-                f"{self.url}/v1/sessions/{session}/events", params={"after": after, "limit": 500}, timeout=10
+                f"{self.url}/v1/sessions/{session}/events",
+                params={"after": after, "limit": 500},
+                timeout=10,
             )
             page = answer.json()
             lines.extend(_items(answer.content))

@@ -21,7 +21,16 @@ FIRST_TIME_S = 180.0
 LATER_S = 10.0
 
 # What a bare machine doesn't have: servers and containers.
-ABSENT = {"redis-server", "valkey-server", "postgres", "initdb", "pg_ctl", "psql", "docker", "podman"}
+ABSENT = {
+    "redis-server",
+    "valkey-server",
+    "postgres",
+    "initdb",
+    "pg_ctl",
+    "psql",
+    "docker",
+    "podman",
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +59,9 @@ def bare_path(clone: Path) -> str:
 
 def make_run(clone: Path, path: str) -> tuple[float, list[str]]:
     """Run `make run` until it is ready; return the seconds it took and what it can do, and stop it."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "VIRTUAL_ENV"))}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "VIRTUAL_ENV"))
+    }
     log = (clone.parent / "make-run.log").open("ab")
     began = time.monotonic()
     process = subprocess.Popen(

@@ -14,7 +14,9 @@ from tests.e2e.stack import Stack, eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 
 
-def holdfast(stack: Stack, *arguments: str, within_s: float = 60) -> subprocess.CompletedProcess[str]:
+def holdfast(
+    stack: Stack, *arguments: str, within_s: float = 60
+) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end, on a pipe as scripts do."""
     return subprocess.run(
         [sys.executable, "-m", "holdfast.cli", *arguments],

@@ -4,6 +4,7 @@ A hung service would keep its port and its connections and serve nobody; a dead 
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -59,6 +60,49 @@ def test_a_process_that_hangs_on_its_own_output_ends_too() -> None:
         hung.kill()
         assert hung.stderr is not None
         hung.stderr.close()
+
+
+GATEWAY = """
+import holdfast.gateway.__main__ as service
+async def hang(settings, backends):
+    await asyncio.sleep(0.3)
+    hang_on_purpose()
+service.serve_with = hang
+"""
+
+WORKER = """
+import holdfast.orchestrator.__main__ as service
+from holdfast.orchestrator.app import Orchestrator
+async def hang(self):
+    await asyncio.sleep(0.3)
+    hang_on_purpose()
+Orchestrator.run = hang
+"""
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+@pytest.mark.parametrize("service", [GATEWAY, WORKER], ids=["gateway", "worker"])
+def test_both_services_are_watched(database_url: str, redis_url: str, service: str) -> None:
+    hangs = "def hang_on_purpose():\n    while True:\n        time.sleep(1)\n"
+    script = f"import asyncio, sys, time\n{hangs}{service}\nsys.exit(service.main([]))"
+    settings = {
+        "HOLDFAST_DATABASE_URL": database_url,
+        "HOLDFAST_REDIS_URL": redis_url,
+        "HOLDFAST_WATCHDOG_S": "1.5",
+        "HOLDFAST_WORKFLOWS": "holdfast.orchestrator.workflows.ticker",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.returncode == EXIT_BLOCKED, ended.stderr
+    assert '"loop.blocked"' in ended.stdout
+    assert "in hang_on_purpose" in ended.stderr
 
 
 async def test_a_short_blockade_is_logged_with_what_blocks_and_nobody_dies() -> None:

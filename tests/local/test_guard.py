@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
-from tests.local.dev import eventually
 
 from holdfast.local.processes import ProcessId
+from tests.local.dev import eventually
 
 pytestmark = pytest.mark.fault
 

@@ -6,9 +6,9 @@ import threading
 
 import psutil
 import pytest
-from tests.local.dev import eventually
 
 from holdfast.local.processes import ProcessId, spawn
+from tests.local.dev import eventually
 
 SLEEP = ("sleep", "60")
 

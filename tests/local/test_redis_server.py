@@ -4,11 +4,11 @@ import socket
 
 import pytest
 import redis
-from tests.servers import redis_names
 
 from holdfast.local.errors import PortTaken, ServerFailed
 from holdfast.local.ladder import redis_binaries, redis_binary
 from holdfast.local.redis_server import RedisServer, redis_version
+from tests.servers import redis_names
 
 pytestmark = [pytest.mark.redis, pytest.mark.fault]
 

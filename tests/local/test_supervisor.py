@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from tests.local.dev import Dev, all_gone, eventually, get
 
 from holdfast.local.ladder import redis_binary
 from holdfast.local.redis_server import RedisServer
 from holdfast.local.service import STOP_SECONDS
+from tests.local.dev import Dev, all_gone, eventually, get
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.postgres]
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
-from tests.models.behaviours import normal
-from tests.models.openai_server import MODEL, OpenAIServer, openai_server
 
 from holdfast.orchestrator.models import LlmSettings
+from tests.models.behaviours import normal
+from tests.models.openai_server import MODEL, OpenAIServer, openai_server
 
 KEY = "sk-secret-0123456789"
 

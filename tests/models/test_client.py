@@ -1,10 +1,6 @@
 """What a workflow may rely on when it streams an answer from a provider."""
 
 import pytest
-from tests.models import behaviours as behaviour
-from tests.models.conftest import KEY, Configure
-from tests.models.openai_server import MODEL, OpenAIServer
-from tests.models.reading import HELLO, RecordingClock, read, text_of
 
 from holdfast.events.catalog.base import Usage
 from holdfast.orchestrator.models import (
@@ -15,6 +11,10 @@ from holdfast.orchestrator.models import (
 )
 from holdfast.orchestrator.models import client as client_module
 from holdfast.orchestrator.models.client import ChatClient
+from tests.models import behaviours as behaviour
+from tests.models.conftest import KEY, Configure
+from tests.models.openai_server import MODEL, OpenAIServer
+from tests.models.reading import HELLO, RecordingClock, read, text_of
 
 
 async def test_tokens_arrive_one_by_one_and_the_last_chunk_says_why_and_for_how_much(

@@ -4,10 +4,6 @@ import asyncio
 import traceback
 
 import pytest
-from tests.models import behaviours as behaviour
-from tests.models.conftest import KEY, Configure
-from tests.models.openai_server import Behaviour, OpenAIServer
-from tests.models.reading import HELLO, failure
 
 from holdfast.orchestrator.models import (
     ModelError,
@@ -27,6 +23,10 @@ from holdfast.orchestrator.models.errors import (
     QuotaExhausted,
     TotalTimeout,
 )
+from tests.models import behaviours as behaviour
+from tests.models.conftest import KEY, Configure
+from tests.models.openai_server import Behaviour, OpenAIServer
+from tests.models.reading import HELLO, failure
 
 
 async def test_a_stream_that_ends_without_a_finish_reason_is_not_an_answer(

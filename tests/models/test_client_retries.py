@@ -1,10 +1,6 @@
 """When a request is made again, after which pause, and when never."""
 
 import pytest
-from tests.models import behaviours as behaviour
-from tests.models.conftest import Configure
-from tests.models.openai_server import Behaviour, OpenAIServer
-from tests.models.reading import HELLO, RecordingClock, failure, read, text_of
 
 from holdfast.orchestrator.models import (
     ModelError,
@@ -16,6 +12,10 @@ from holdfast.orchestrator.models.errors import (
     ProviderFailed,
     RateLimited,
 )
+from tests.models import behaviours as behaviour
+from tests.models.conftest import Configure
+from tests.models.openai_server import Behaviour, OpenAIServer
+from tests.models.reading import HELLO, RecordingClock, failure, read, text_of
 
 
 @pytest.mark.parametrize(

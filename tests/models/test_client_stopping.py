@@ -7,12 +7,12 @@ from contextlib import aclosing
 
 import anyio
 import pytest
+
+from holdfast.orchestrator.models.client import ChatClient
 from tests.models import behaviours as behaviour
 from tests.models.conftest import Configure
 from tests.models.openai_server import OpenAIServer
 from tests.models.reading import HELLO
-
-from holdfast.orchestrator.models.client import ChatClient
 
 
 async def _cancelled_pull(client: ChatClient) -> None:

@@ -12,9 +12,6 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
-from tests.models import behaviours as behaviour
-from tests.models.conftest import KEY, Configure
-from tests.models.openai_server import Behaviour, OpenAIServer
 
 from holdfast.orchestrator.models import ModelError, ModelMisconfigured
 from holdfast.orchestrator.models import langchain_provider as provider_module
@@ -27,6 +24,9 @@ from holdfast.orchestrator.models.errors import (
 from holdfast.orchestrator.models.langchain import chat_model
 from holdfast.orchestrator.models.scripts import reply_to
 from holdfast.orchestrator.models.settings import LlmSettings
+from tests.models import behaviours as behaviour
+from tests.models.conftest import KEY, Configure
+from tests.models.openai_server import Behaviour, OpenAIServer
 
 QUESTION = "You are the Architect. Requirement: a URL shortener"
 

@@ -27,6 +27,9 @@ LEASE_S = 1.0
 # How long a condition may take to come true: many leases, and far below pytest's own limit.
 DEADLINE_S = 15.0
 
+# What streams is a step in replay only.
+_STREAMS = frozenset({"message", "reasoning", "llm"})
+
 # How often a condition is looked at.
 _LOOK_S = 0.005
 
@@ -161,8 +164,14 @@ class World:
 
     async def close(self) -> None:
         """Stop every worker that is still there."""
+        broken: list[BaseException] = []
         for rig in self.rigs:
-            await rig.crash()
+            try:
+                await rig.crash()
+            except BaseException as error:  # noqa: BLE001 - the others have to be stopped too
+                broken.append(error)
+        if broken:
+            raise broken[0]
 
     # --- what callers ask ---------------------------------------------------------------------------
 
@@ -284,6 +293,8 @@ def shown(events: Iterable[RecordedEvent], run_id: str) -> dict[str, Any]:
     """Return what the events add up to, with the run's id as `RUN` and without what an interruption may change."""
     state = without_attempts(fold(events))
     state["session"] = None
+    # The restart of a message, a call or a tool is told as a step's, and the fold keeps that as a step.
+    state["steps"] = [s for s in state["steps"] if s["name"] not in _STREAMS]
     return _renamed(state, run_id)
 
 

@@ -9,7 +9,17 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from tests.orchestrator.graphs import Gate, Noted, asks_model, chain, graph_worker, says
-from tests.orchestrator.harness import World, check_log, data, of_type, owned_by, shown, told, types
+from tests.orchestrator.harness import (
+    LEASE_S,
+    World,
+    check_log,
+    data,
+    of_type,
+    owned_by,
+    shown,
+    told,
+    types,
+)
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import RunStatus
@@ -126,7 +136,6 @@ async def test_a_node_that_was_saved_but_not_recorded_is_recorded_first(
     async with graph_worker(world, database_url, flow) as first:
         ticket = await world.ask("behind", "go")
 
-
         async def saved() -> bool:
             # The input's checkpoint, the start's, and the one after the first node.
             return await _saved(database_url, "checkpoints") == 3
@@ -204,7 +213,7 @@ async def test_a_worker_that_lost_its_session_can_not_move_the_graph(
 
         async def taken() -> bool:
             return bool(
-                await real_world.claims.claim("w2", workflows=["lost"], lease_s=30, limit=1)
+                await real_world.claims.claim("w2", workflows=["lost"], lease_s=LEASE_S, limit=1)
             )
 
         await real_world.until(taken)
@@ -252,9 +261,7 @@ async def test_a_write_behind_the_fence_raises_fenced_and_is_not_stored(
             assert (len(told_of) > heard) is stored
 
 
-async def _saved(
-    database_url: str, *tables: str
-) -> int:
+async def _saved(database_url: str, *tables: str) -> int:
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         count = 0
         for table in tables or ("checkpoints", "checkpoint_writes"):

@@ -109,8 +109,9 @@ async def test_every_call_is_recorded_once_and_skipped_on_replay(world: World) -
 
     # What users see is what they had seen, had nothing happened; times and ids apart.
     calm = await whole(world, body)
-    seen, smooth = shown(events, ticket.run_id), shown(
-        await world.events(calm.session), calm.run_id
+    seen, smooth = (
+        shown(events, ticket.run_id),
+        shown(await world.events(calm.session), calm.run_id),
     )
     assert seen == smooth
 

@@ -86,9 +86,7 @@ async def press() -> AsyncIterator[Press]:
     slow.held.set()
     clock, chance = Instant(), random.Random(1)
     publishing = StreamPublisher(slow, store.reader, observer=counted, clock=clock, chance=chance)
-    recorder = Recorder(
-        writer, publishing, Active(), observer=counted, clock=clock, chance=chance
-    )
+    recorder = Recorder(writer, publishing, Active(), observer=counted, clock=clock, chance=chance)
     tasks = [asyncio.create_task(t) for t in (recorder.run(), publishing.run())]
     yield Press(store, writer, stream, slow, publishing, recorder, counted, await own(store))
     broken = [task for task in tasks if task.done()]

@@ -133,7 +133,11 @@ async def test_waiting_is_on_disk_before_the_worker_is_given_back(study: Study) 
     with pytest.raises(Waiting):
         await scribe.wait([], {"i1": {"prompt": "?"}}, due_in_s=math.inf)
     run = await study.store.desk.run(TENANT, study.run_id)
-    assert (run.status, run.waiting, run.due_at) == (RunStatus.WAITING, {"i1": {"prompt": "?"}}, None)
+    assert (run.status, run.waiting, run.due_at) == (
+        RunStatus.WAITING,
+        {"i1": {"prompt": "?"}},
+        None,
+    )
 
 
 async def test_a_fenced_scribe_writes_nothing_more(study: Study) -> None:

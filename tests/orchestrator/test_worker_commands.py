@@ -155,7 +155,9 @@ async def test_a_scheduled_run_begins_when_its_time_has_come(world: World) -> No
     ticket = await world.ask("hello", {"name": "Ann"}, start_at=due)
     await world.has(ticket, "command.accepted")
     [accepted] = of_type(await world.events(ticket.session), "command.accepted")
-    assert datetime.fromisoformat(data(accepted)["start_at"]) == due.replace(microsecond=due.microsecond)
+    assert datetime.fromisoformat(data(accepted)["start_at"]) == due.replace(
+        microsecond=due.microsecond
+    )
     await world.reaches(ticket)
     [started] = of_type(await world.events(ticket.session), "run.started")
     # Timestamps on the wire are cut to milliseconds.
@@ -188,9 +190,7 @@ async def test_a_second_run_ends_the_first_where_busy_means_interrupt(world: Wor
     await world.worker(endless, hello)
     first = await world.ask("endless")
     await world.has(first, "message.delta")
-    second = await world.ask(
-        "hello", {"name": "Ann"}, first.session_id, on_busy=OnBusy.INTERRUPT
-    )
+    second = await world.ask("hello", {"name": "Ann"}, first.session_id, on_busy=OnBusy.INTERRUPT)
     assert (await world.reaches(second)).status is RunStatus.COMPLETED
     assert (await world.run(first)).status is RunStatus.CANCELLED
     check_log(await world.events(first.session))
@@ -250,9 +250,7 @@ async def test_a_hint_makes_a_run_begin_at_once_however_long_the_poll(world: Wor
 
 async def test_without_hints_the_poll_finds_the_work(world: World) -> None:
     await world.worker(hello, poll_s=0.1)
-    ticket = await world.store.desk.start(
-        TENANT, None, _request("hello", {"name": "Ann"})
-    )
+    ticket = await world.store.desk.start(TENANT, None, _request("hello", {"name": "Ann"}))
     await world.reaches(ticket)
 
 

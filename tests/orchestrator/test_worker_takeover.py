@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from tests.orchestrator.harness import World, check_log, data, of_type, owned_by, types
+from tests.orchestrator.harness import LEASE_S, World, check_log, data, of_type, owned_by, types
 
 from holdfast.events.store import RunStatus
 from holdfast.orchestrator.context import WorkflowContext
@@ -93,7 +93,9 @@ async def test_a_session_lost_to_another_worker_is_given_up_without_a_word(world
     first.orchestrator._leases.drop(ticket.session, owner.claim.epoch)
 
     async def taken() -> bool:
-        [*claims] = await world.claims.claim("other", workflows=["stubborn"], lease_s=30, limit=1)
+        [*claims] = await world.claims.claim(
+            "other", workflows=["stubborn"], lease_s=LEASE_S, limit=1
+        )
         return bool(claims)
 
     await world.until(taken)

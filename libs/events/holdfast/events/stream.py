@@ -15,6 +15,9 @@ from holdfast.events.recorded import RecordedEvent
 # The window: 2,048 events of ~243 bytes in Redis = 0.5 MB for a session, 20 s of 100 events/s.
 WINDOW_EVENTS = 2048
 
+# A session of very large events keeps fewer: at most about 8 MiB of bodies, or two batches if those are more.
+WINDOW_BYTES = 8 * 1024 * 1024
+
 # A rebased window begins with the newest 256: enough for a ring of the gateway to fill without the store.
 REBASE_EVENTS = 256
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import REBASE_EVENTS
+from holdfast.events.stream import REBASE_EVENTS, WINDOW_BYTES, WINDOW_EVENTS
 
 # A script stops all of Redis while it runs: 256 entries take 0.6 ms, 512 KiB of bodies about as
 # long. Two of the largest events fit, and all of an ordinary rebase.
@@ -40,6 +40,18 @@ def newest_call(events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
             break
         taken += 1
     return events[len(events) - taken :]
+
+
+def entries_to_keep(batch: Sequence[RecordedEvent], *, window_events: int = WINDOW_EVENTS) -> int:
+    """Return how many entries a window keeps after `batch`: the usual count, fewer while events are large.
+
+    The batch stands for its window: events of a session are alike, and a guess that is too low costs readers a page
+    of the store.
+    """
+    size = sum(len(event.body) for event in batch)
+    if not size:
+        return window_events
+    return max(len(batch), min(window_events, WINDOW_BYTES * len(batch) // size))
 
 
 def check_contiguous(events: Sequence[RecordedEvent]) -> None:

@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import REST_TTL_S, WINDOW_EVENTS, Published
-from holdfast.events.stream_batches import calls, newest_call
+from holdfast.events.stream import REST_TTL_S, Published
+from holdfast.events.stream_batches import calls, entries_to_keep, newest_call
 from holdfast.events.stream_redis_link import (
     PATIENCE,
     Names,
@@ -133,7 +133,8 @@ class RedisStream:
         batches = calls(events) or [()]
         for batch in batches:
             resting = at_rest and batch is batches[-1]
-            said = await self._call(self._publish, session, batch, WINDOW_EVENTS, at_rest=resting)
+            keep = entries_to_keep(batch)
+            said = await self._call(self._publish, session, batch, keep, at_rest=resting)
             if said is Published.GAP:
                 return said
             if said is Published.OK:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name = f"HOLDFAST_{problem['loc'][0]}".upper() if problem["loc"] else "settings"
             print(f"{name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - said to who starts it
         return EXIT_USAGE
-    configure_logging(settings.log_level.lower())
+    configure_logging(settings.log_level.lower(), console=settings.log_format.lower() == "console")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))

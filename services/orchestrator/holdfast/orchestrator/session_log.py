@@ -48,6 +48,8 @@ class Entry:
                 self.waiter.set_result(None)
             else:
                 self.waiter.set_exception(error)
+                # Whoever waited may be gone; asyncio must not call that an error nobody looked at.
+                self.waiter.exception()
 
     async def durable(self) -> None:
         """Wait until the entry is committed. Raises what kept it out of the log."""

@@ -69,6 +69,11 @@ class OrchestratorSettings(BaseSettings):
         default=None, ge=0, le=65_535, description="their port; unset = not served"
     )
     log_level: str = Field(default="info", pattern="(?i)^(debug|info|warning|error)$")
+    log_format: str = Field(
+        default="json",
+        pattern="(?i)^(json|console)$",
+        description="JSON lines for machines, or lines for people",
+    )
     unsafe_dev: bool = Field(default=False, description="accept a database that may lose commits")
 
     @field_validator("workflows", mode="before")

@@ -13,7 +13,6 @@ from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
 from holdfast.events.stream import Publisher
 from holdfast.orchestrator.publishing import window_of
-from holdfast.orchestrator.publishing import window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0

@@ -2,11 +2,15 @@
 
 import hashlib
 import importlib
+import importlib.util
 import inspect
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_type_hints, runtime_checkable
 
 import structlog
@@ -113,7 +117,7 @@ class Workflows:
                 self._load(module)
             except Exception as error:  # noqa: BLE001 - a stranger's module
                 # Somebody else's module may raise anything while it is imported.
-                self._report(module.rpartition(".")[2], error)
+                self._report(_module_name(module), error)
 
     async def open(self, resources: Resources) -> None:
         """Open what the executors need; a workflow whose executor can't be opened is broken."""
@@ -138,13 +142,35 @@ class Workflows:
         )
 
     def _load(self, module: str) -> None:
-        found = [
-            v for v in vars(importlib.import_module(module)).values() if isinstance(v, Workflow)
-        ]
+        loaded = (
+            _load_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
+        )
+        found = [v for v in vars(loaded).values() if isinstance(v, Workflow)]
         if not found:
             raise WorkflowError(f"{module} declares no workflow")
         for workflow in found:
             self.add(workflow)
+
+
+def _module_name(module: str) -> str:
+    """Return the short name under which a module that declares workflows is spoken of."""
+    return Path(module).stem if module.endswith(".py") else module.rpartition(".")[2]
+
+
+def _load_file(path: Path) -> ModuleType:
+    """Import a file that is in no package, as a module of its own name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise WorkflowError(f"there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    # Registered first, as an import does: pydantic looks up a model's module by name.
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
 
 
 WorkflowFunction = Callable[["WorkflowContext", Any], Awaitable[Any]]

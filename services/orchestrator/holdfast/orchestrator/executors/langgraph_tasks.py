@@ -74,14 +74,18 @@ class Tasks:
             self._transcript.redo(key)
         else:
             # Kept for an attempt that finds the task saved but not recorded.
-            kept = self._scribe.remember(f"{key}/place", {"name": name, "agent": agent, "lane": lane})
-            await self._scribe.emit(StepStarted(name=name), at, key=f"{key}/started", effects=[kept])
+            kept = self._scribe.remember(
+                f"{key}/place", {"name": name, "agent": agent, "lane": lane}
+            )
+            await self._scribe.emit(
+                StepStarted(name=name), at, key=f"{key}/started", effects=[kept]
+            )
         if task.agent:
             await self._scribe.emit(
                 AgentStarted(name=task.agent), at, key=self._this_time(key, "agent")
             )
-        # What the step does happens outside the log: its start has to be on disk first. LangGraph has
-        # begun the node already when this arrives; nodes with effects use `holdfast_step` keys instead.
+        # LangGraph has begun the node when it tells of it, so unlike a plain step's function a node may run for a
+        # moment before its start is on disk. Waiting here keeps the graph from getting further ahead than that.
         await self._scribe.durable()
 
     async def ended(self, data: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.orchestrator.executors.langgraph import langgraph_workflow
 from holdfast.orchestrator.models.langchain import chat_model
@@ -37,6 +37,8 @@ ROLES = (
 
 class TeamInput(BaseModel):
     """What the team is to build."""
+
+    model_config = ConfigDict(extra="forbid")
 
     requirement: Annotated[
         str, Field(min_length=1, max_length=10_000, description="what to build, in your own words")

@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.events.catalog import MessageCompleted, MessageDelta, MessageStarted
 from holdfast.orchestrator.context import WorkflowContext
@@ -18,6 +18,8 @@ from holdfast.orchestrator.workflow import workflow
 
 class TickerInput(BaseModel):
     """How many pieces, how far apart."""
+
+    model_config = ConfigDict(extra="forbid")
 
     events: Annotated[int, Field(ge=0, le=1_000_000, description="how many pieces to send")] = 10
     interval_ms: Annotated[
