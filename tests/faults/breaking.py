@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx2
 import psycopg
 import pytest
+
 from tests.e2e.stack import Stack, running
 from tests.servers import make_server_dir
 
@@ -24,7 +25,7 @@ RESTART_S = 40.0
 
 
 @contextmanager
-def stack_of(*arguments: str, **environment: str) -> Iterator[Stack]:
+def stack_of(*arguments: str, **environment: str) -> Generator[Stack]:
     """Run a stack with short leases, in a directory of its own."""
     root = make_server_dir()
     try:

@@ -4,7 +4,7 @@ To the writer both look the same: the connection ended while a commit was under 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from urllib.parse import urlsplit, urlunsplit
@@ -78,7 +78,7 @@ class CommitProxy:
 
 
 @asynccontextmanager
-async def commit_proxy(target: str) -> AsyncIterator[CommitProxy]:
+async def commit_proxy(target: str) -> AsyncGenerator[CommitProxy]:
     """Listen before the database at `target`."""
     proxy = CommitProxy(target)
     serving: set[asyncio.Task[None]] = set()

@@ -187,6 +187,11 @@ def rigged(data_dir: Path, **more: str) -> Iterator[Rig]:
         try:
             # `ready` is said of a worker that has announced itself once; its first look comes with it.
             rig.both_ready()
+            # Started together on an empty database, where each wants to set it up.
+            broken = rig.rows(
+                "select worker, name, load_error from workflows where load_error is not null"
+            )
+            assert broken == []
             yield rig
         finally:
             rig.close()

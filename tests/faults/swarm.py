@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -94,7 +94,7 @@ class Client:
 @asynccontextmanager
 async def connected(
     url: str,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Open a connection to a gateway, and break it off at the end."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -105,7 +105,7 @@ async def connected(
 
 
 @asynccontextmanager
-async def following(clients: Sequence[Client]) -> AsyncIterator[None]:
+async def following(clients: Sequence[Client]) -> AsyncGenerator[None]:
     """Let clients follow for the length of a block; a client that finds something wrong breaks it off."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(client.follow()) for client in clients]
@@ -140,3 +140,8 @@ def age_s(event: bytes) -> float:
 def of_run(history: Sequence[bytes], run_id: str) -> list[bytes]:
     """Return a run's events out of its session's history."""
     return [line for line in history if run_id.encode() in line]
+
+
+def seq_of(event: bytes) -> int:
+    """Return an event's seq."""
+    return int(event.partition(b'"seq":')[2].split(b",")[0])

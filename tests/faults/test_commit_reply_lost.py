@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import structlog
 from pydantic import SecretStr
-from tests.factories import TENANT
-from tests.faults.breaking import THOROUGH
-from tests.faults.commit_proxy import CommitProxy, Lose, commit_proxy
 
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import RunRequest, Store
 from holdfast.events.store_postgres import open_store
 from holdfast.orchestrator.app import open_orchestrator
 from holdfast.orchestrator.settings import OrchestratorSettings
+from tests.factories import TENANT
+from tests.faults.breaking import THOROUGH
+from tests.faults.commit_proxy import CommitProxy, Lose, commit_proxy
 
 pytestmark = [pytest.mark.fault, pytest.mark.postgres, pytest.mark.redis]
 

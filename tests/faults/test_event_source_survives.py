@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from selenium.webdriver import Chrome
+
 from tests.e2e.browser import chromium, page_server
 from tests.e2e.stack import Stack
 from tests.faults.breaking import fault_marks, restarted, stack_of, until

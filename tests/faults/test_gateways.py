@@ -4,13 +4,14 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+
 from tests.e2e.stack import Stack
 from tests.faults.breaking import fault_marks, restarted, stack_of, until
 from tests.faults.swarm import Client, connected, following, of_run
@@ -56,7 +57,7 @@ class Keeper:
 
 
 @asynccontextmanager
-async def kept(url: str) -> AsyncIterator[Keeper]:
+async def kept(url: str) -> AsyncGenerator[Keeper]:
     async with connected(url) as (reader, writer):
         yield Keeper(url, reader, writer)
 
@@ -146,7 +147,7 @@ async def test_a_killed_gateways_clients_go_on_elsewhere_and_miss_nothing(stack:
         for gateway in ("gateway-1", "gateway-2"):
             marks = [client.cursor + 5 for client in clients]
             await until(
-                lambda marks=marks: all(
+                lambda marks=marks: all(  # pyright: ignore[reportUnknownLambdaType]
                     client.cursor > mark for client, mark in zip(clients, marks, strict=True)
                 ),
                 "all clients are live",

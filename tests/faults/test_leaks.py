@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from tests.e2e.stack import Stack
 from tests.faults.breaking import THOROUGH, cancel, fault_marks, logged, stack_of, until
 from tests.faults.swarm import connected

@@ -1,4 +1,4 @@
-"""A run that kills whoever takes it up is given up after so many workers, ever more slowly, and others go on meanwhile."""
+"""A run that kills whoever takes it up is given up after so many workers, and others go on meanwhile."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from tests.e2e.stack import Stack
 from tests.faults.breaking import (
     THOROUGH,

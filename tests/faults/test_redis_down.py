@@ -4,18 +4,18 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+
+from holdfast.local.ladder import redis_binary
+from holdfast.local.redis_server import RedisServer
 from tests.e2e.stack import Stack
 from tests.faults.breaking import THOROUGH, cancel, connected, fault_marks, stack_of, until
 from tests.faults.swarm import Client, following, of_run
 from tests.servers import make_server_dir
-
-from holdfast.local.ladder import redis_binary
-from holdfast.local.redis_server import RedisServer
 
 pytestmark = [*fault_marks, pytest.mark.timeout(600 if THOROUGH else 180)]
 
@@ -58,7 +58,7 @@ def stack(redis: RedisServer) -> Iterator[Stack]:
 
 
 @asynccontextmanager
-async def watched(stack: Stack) -> AsyncIterator[tuple[list[dict[str, Any]], list[Client]]]:
+async def watched(stack: Stack) -> AsyncGenerator[tuple[list[dict[str, Any]], list[Client]]]:
     """Followed tickers, all live; in the end they are cancelled, and every client has exactly the log."""
     runs = [
         stack.start("ticker", {"events": EVENTS, "interval_ms": INTERVAL_MS})

@@ -73,7 +73,6 @@ def test_clients_are_told_when_the_last_worker_has_gone_and_when_one_is_back(rig
     run = rig.stack.start("ticker", {"events": TICKS, "interval_ms": 20})
     watchers = [Watcher(f"{url}/v1/runs/{run['run_id']}/stream") for url in rig.stack.gateways]
     rig.reaches(run["session_id"], "message.delta", count=20)
-    worker = rig.owned(run["session_id"])
 
     stopped_at = now()
     for name in WORKERS:
@@ -90,8 +89,8 @@ def test_clients_are_told_when_the_last_worker_has_gone_and_when_one_is_back(rig
             rig.stack.kill(name, signal.SIGCONT)
     live_at = [w.hears("live", within_s=LEASE_S + TOLD_S + 10) for w in [*watchers, late]]
 
-    # Not before the lease: until then a worker may merely be slow.
-    assert all(at - stopped_at >= LEASE_S / 3 for at in stalled_at)
+    # Not before the lease is over (two thirds of it at least were left): until then a worker may merely be slow.
+    assert min(stalled_at) - stopped_at >= LEASE_S / 2
     assert max(stalled_at) - stopped_at <= LEASE_S + TOLD_S
     assert max(live_at) - back_at <= LEASE_S + TOLD_S
     assert rig.stack.ended(run["run_id"])["status"] == "completed"
@@ -101,4 +100,3 @@ def test_clients_are_told_when_the_last_worker_has_gone_and_when_one_is_back(rig
     for watcher in [*watchers, late]:
         watcher.ends()
         assert watcher.frames.events == [row.body for row in log if row.run_id == run["run_id"]]
-    assert worker in WORKERS

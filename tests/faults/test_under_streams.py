@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+
 from tests.e2e.stack import Stack
 from tests.faults.breaking import (
     THOROUGH,

@@ -1,7 +1,7 @@
 """A run that waits needs nobody: it holds no worker, and it outlives all of them, the servers included."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,6 @@ def test_a_deadline_and_a_scheduled_start_come_on_time(rig: Rig) -> None:
     expired = rig.reaches(asked["session_id"], "input.expired")
     started = rig.reaches(scheduled["session_id"], "run.started")
 
-    asked_at = rig.reaches(asked["session_id"], "input.requested").recorded_at
-    assert 0 <= elapsed((asked_at + timedelta(seconds=2)).timestamp(), expired.recorded_at) + 0.5
-    assert elapsed(due_at, expired.recorded_at) <= ON_TIME_S
+    # The question was asked after `due_at` was computed, so its deadline is no earlier.
+    assert 0 <= elapsed(due_at, expired.recorded_at) <= ON_TIME_S
     assert 0 <= elapsed(due_at, started.recorded_at) <= ON_TIME_S

@@ -108,11 +108,10 @@ def test_both_services_are_watched(database_url: str, redis_url: str, service: s
 async def test_a_short_blockade_is_logged_with_what_blocks_and_nobody_dies() -> None:
     exits: list[int] = []
 
-    with structlog.testing.capture_logs() as logs:
-        with Watchdog(30, warn_s=0.5, leave=exits.append):
-            await asyncio.sleep(0.2)
-            time.sleep(1.2)  # noqa: ASYNC251 - the fault
-            await _logged(logs, 2)
+    with structlog.testing.capture_logs() as logs, Watchdog(30, warn_s=0.5, leave=exits.append):
+        await asyncio.sleep(0.2)
+        time.sleep(1.2)  # noqa: ASYNC251 - the fault
+        await _logged(logs, 2)
 
     assert [line["event"] for line in logs] == ["loop.blocked", "loop.went-on"]
     assert "time.sleep(1.2)" in logs[0]["stack"]

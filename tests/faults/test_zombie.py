@@ -46,10 +46,12 @@ def _stopped(rig: Rig, session: str) -> str:
 
 
 def _noticed(rig: Rig, worker: str, session: str) -> bool:
-    """Tell whether a worker knows that it lost the session: by a refused append or by its lease."""
+    """Tell whether a worker knows that it lost the session: by a refused append, or by its lease if that was first."""
     said = [line for line in rig.said(worker).splitlines() if session in line]
-    lost = any("append.fenced" in line or "lease.lost" in line for line in said)
-    return lost or rig.metric(worker, "holdfast_append_refused_total") > 0
+    if any("append.fenced" in line for line in said):
+        assert rig.metric(worker, "holdfast_append_refused_total") >= 1
+        return True
+    return any("lease.lost" in line for line in said)
 
 
 def _checkpoints(rig: Rig, session: str) -> list[tuple[Any, ...]]:

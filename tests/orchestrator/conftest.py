@@ -1,9 +1,10 @@
 """A world for workers, in memory and in real Postgres and Redis: one suite holds for both."""
 
+# pyright: reportPrivateUsage=false
+
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.orchestrator.harness import World
 
 from holdfast.events.store_memory import MemoryStore
 from holdfast.events.store_postgres import open_store
@@ -11,13 +12,14 @@ from holdfast.events.stream_memory import MemoryStream
 from holdfast.events.stream_redis import RedisStream
 from holdfast.orchestrator.app import PostgresClaimsConnection
 from holdfast.orchestrator.lease import SharedClaims
+from tests.orchestrator.harness import World
 
 
 @pytest.fixture
 async def memory_world() -> AsyncIterator[World]:
     store, stream = MemoryStore(), MemoryStream()
     # A database that was started long ago: leases that ran out may be taken over at once.
-    store._state.started_at = store._state.started_at.replace(year=2000)  # noqa: SLF001
+    store._state.started_at = store._state.started_at.replace(year=2000)
     world = World(store, stream, lambda _: SharedClaims(store.claims))
     yield world
     await world.close()

@@ -1,17 +1,17 @@
 """Small LangGraph graphs for tests, and a worker that runs them on real Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
-from tests.orchestrator.harness import Rig, World
 
 from holdfast.orchestrator.executors.langgraph import langgraph_workflow
 from holdfast.orchestrator.models.langchain_scripted import ScriptedChatModel
 from holdfast.orchestrator.workflow import Resources, Workflow, Workflows
+from tests.orchestrator.harness import Rig, World
 
 Node = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -85,7 +85,7 @@ class Gate:
 @asynccontextmanager
 async def graph_worker(
     world: World, database_url: str, *workflows: Workflow, name: str = "w1", **knobs: Any
-) -> AsyncIterator[Rig]:
+) -> AsyncGenerator[Rig]:
     """A worker that has opened its graphs' checkpoints; closed, it is drained if it didn't crash."""
     async with AsyncExitStack() as stack:
         loaded = Workflows()

@@ -4,13 +4,14 @@ A `World` is one log and its stream, with callers' calls in one line each. A `Ri
 second, so that a crash is noticed within a second of a test's time.
 """
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from pydantic import SecretStr
-from tests.factories import TENANT
 
 from holdfast.events.fold import fold, messages, without_attempts
 from holdfast.events.recorded import RecordedEvent
@@ -21,6 +22,7 @@ from holdfast.orchestrator.lease import ClaimsConnection
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.worker import WorkHints
 from holdfast.orchestrator.workflow import Workflow, Workflows
+from tests.factories import TENANT
 
 LEASE_S = 1.0
 
@@ -220,7 +222,7 @@ class World:
 
     async def until(self, condition: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
         """Wait until `condition` holds; fails at once when a worker breaks."""
-        running = [rig for rig in self.rigs if rig._task is not None]  # noqa: SLF001 - our own
+        running = [rig for rig in self.rigs if rig._task is not None]
         if running:
             await running[-1].until(condition)
         else:
@@ -256,7 +258,7 @@ class World:
 
 def owned_by(rig: Rig) -> set[int]:
     """Return the sessions that a worker believes to own."""
-    return set(rig.orchestrator.worker._owners)  # noqa: SLF001 - nobody else has to know
+    return set(rig.orchestrator.worker._owners)
 
 
 def types(events: Iterable[RecordedEvent]) -> list[str]:

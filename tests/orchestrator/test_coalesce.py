@@ -2,11 +2,10 @@
 
 import asyncio
 
-from tests.orchestrator.harness import until
-
 from holdfast.events.catalog import MessageDelta, ReasoningDelta
 from holdfast.events.recorded import NOWHERE, Context
 from holdfast.orchestrator.coalesce import Coalescer, Delta
+from tests.orchestrator.harness import until
 
 
 class Appended:

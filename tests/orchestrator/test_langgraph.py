@@ -8,14 +8,14 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
-from tests.factories import TENANT
-from tests.orchestrator.graphs import Noted, asks_model, chain, graph_worker, says
-from tests.orchestrator.harness import World, check_log, data, of_type, told, types
 
 from holdfast.events.fold import fold
 from holdfast.events.store import RunStatus, SessionStatus
 from holdfast.orchestrator.executors.langgraph import langgraph_workflow
 from holdfast.orchestrator.workflows.team import ROLES, team
+from tests.factories import TENANT
+from tests.orchestrator.graphs import Noted, asks_model, chain, graph_worker, says
+from tests.orchestrator.harness import World, check_log, data, of_type, told, types
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
@@ -63,9 +63,8 @@ async def test_a_step_is_completed_only_after_its_writes_are_on_disk(
 
         async def watched(batches: Any) -> frozenset[int]:
             for batch in batches:
-                for event in batch.events:
-                    if event.type == "step.completed":
-                        seen.append((event.key, await _writes(database_url, event.key)))
+                keys = [e.key for e in batch.events if e.type == "step.completed"]
+                seen.extend([(key, await _writes(database_url, key)) for key in keys])
             return await append(batches)
 
         real_world.store.writer.append = watched  # pyright: ignore[reportAttributeAccessIssue]
@@ -258,7 +257,7 @@ async def _checkpoints(database_url: str, session: int) -> int:
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         for table in ("checkpoints", "checkpoint_writes", "checkpoint_blobs"):
             found = await connection.execute(
-                f"select count(*) from langgraph.{table} where thread_id like %s",  # noqa: S608
+                f"select count(*) from langgraph.{table} where thread_id like %s",
                 (f"{session}/%",),
             )
             row = await found.fetchone()

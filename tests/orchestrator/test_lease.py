@@ -1,14 +1,17 @@
 """Leases are renewed from a thread while the loop ticks; in doubt the worker suspends itself."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from typing import cast
 
 import pytest
-from tests.orchestrator.harness import until
 
 from holdfast.events.errors import StoreUnavailable
-from holdfast.orchestrator.lease import LeaseKeeper
+from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
+from tests.orchestrator.harness import until
 
 LEASE_S = 0.6
 
@@ -45,6 +48,14 @@ class Leases:
 Lost = list[tuple[int, int]]
 
 
+def make_keeper(leases: Leases, lost: Lost) -> LeaseKeeper:
+    def on_lost(session: int, epoch: int) -> None:
+        lost.append((session, epoch))
+
+    connection = cast("ClaimsConnection", leases)  # it has all of it that the keeper uses
+    return LeaseKeeper("w1", connection, lease_s=LEASE_S, on_lost=on_lost)
+
+
 @pytest.fixture
 def leases() -> Leases:
     return Leases()
@@ -57,12 +68,7 @@ def lost() -> Lost:
 
 @pytest.fixture
 async def keeper(leases: Leases, lost: Lost) -> AsyncIterator[LeaseKeeper]:
-    keeper = LeaseKeeper(
-        "w1",
-        leases,  # pyright: ignore[reportArgumentType] - it has all that the keeper uses
-        lease_s=LEASE_S,
-        on_lost=lambda session, epoch: lost.append((session, epoch)),
-    )
+    keeper = make_keeper(leases, lost)
     keeper.start()
     yield keeper
     await keeper.stop()
@@ -137,8 +143,7 @@ async def test_a_lost_session_is_told_once_in_the_main_loop(
 async def test_stopping_ends_the_thread_and_closes_its_connection(
     leases: Leases, lost: Lost
 ) -> None:
-    on_lost: Callable[[int, int], None] = lambda session, epoch: lost.append((session, epoch))  # noqa: E731
-    keeper = LeaseKeeper("w1", leases, lease_s=LEASE_S, on_lost=on_lost)  # pyright: ignore
+    keeper = make_keeper(leases, lost)
     keeper.start()
     await until(lambda: leases.opened == 1)
     await keeper.stop()

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from tests.orchestrator.harness import World, check_log, data, of_type, shown, told, types
-
 from holdfast.events.fold import fold
 from holdfast.events.store import RunStatus
 from holdfast.orchestrator.context import WorkflowContext
@@ -20,6 +18,7 @@ from holdfast.orchestrator.models import (
 )
 from holdfast.orchestrator.models.chat import Chunk
 from holdfast.orchestrator.workflow import Workflow, workflow
+from tests.orchestrator.harness import World, check_log, data, of_type, shown, told, types
 
 WORDS = [f"word{n} " for n in range(12)]
 

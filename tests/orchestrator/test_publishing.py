@@ -1,14 +1,13 @@
 """The stream follows the log: nothing uncommitted is in it, and whatever Redis loses is put back."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from tests.factories import TENANT
-from tests.orchestrator.harness import until
-from tests.orchestrator.units import Active, Counted, Faulty, Instant, emission
 
 from holdfast.events.catalog import RunCompleted, RunStarted
 from holdfast.events.recorded import Context, Emission, RecordedEvent
@@ -19,6 +18,9 @@ from holdfast.orchestrator.publishing import StreamPublisher
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.session_log import SessionLog
 from holdfast.orchestrator.sweeper import Sweeper
+from tests.factories import TENANT
+from tests.orchestrator.harness import until
+from tests.orchestrator.units import Active, Counted, Faulty, Instant, emission
 
 
 @dataclass

@@ -5,6 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+
+from holdfast.events.errors import AppendRefused
+from holdfast.events.store import Outcome
+from holdfast.events.store_memory import MemoryStore
+from holdfast.orchestrator.recorder import BATCH_EVENTS_MAX, Recorder
+from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 from tests.factories import TENANT
 from tests.orchestrator.harness import until
 from tests.orchestrator.units import (
@@ -16,12 +22,6 @@ from tests.orchestrator.units import (
     emission,
     make_recorder,
 )
-
-from holdfast.events.errors import AppendRefused
-from holdfast.events.store import Outcome
-from holdfast.events.store_memory import MemoryStore
-from holdfast.orchestrator.recorder import BATCH_EVENTS_MAX, Recorder
-from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 
 
 @dataclass

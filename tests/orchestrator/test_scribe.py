@@ -6,8 +6,6 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.factories import TENANT, ask_run
-from tests.orchestrator.units import Active, Counted, Faulty, Heard, Instant, make_recorder, note
 
 from holdfast.events.catalog import MessageDelta, NotificationSent, ProgressUpdated
 from holdfast.events.errors import EventInvalid
@@ -15,6 +13,8 @@ from holdfast.events.store import Journal, RunStatus
 from holdfast.events.store_memory import MemoryStore
 from holdfast.orchestrator.scribe import MISSING, Nondeterminism, Scribe, Waiting
 from holdfast.orchestrator.session_log import Fenced, SessionLog
+from tests.factories import TENANT, ask_run
+from tests.orchestrator.units import Active, Counted, Faulty, Heard, Instant, make_recorder, note
 
 
 class Study:

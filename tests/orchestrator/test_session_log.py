@@ -1,15 +1,17 @@
 """The end of an owned session: dense numbers, times that never go back, bounded memory."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from tests.orchestrator.units import NOON, emission, make_claim
 
 from holdfast.events.catalog import NotificationSent
 from holdfast.events.errors import AppendRefused, EventTooLarge
 from holdfast.events.recorded import Emission
 from holdfast.orchestrator.session_log import PENDING_BYTES_MAX, Fenced, SessionLog
+from tests.orchestrator.units import NOON, emission, make_claim
 
 
 class Hands:

@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.factories import TENANT
-from tests.orchestrator.harness import World, check_log, data, of_type, owned_by, types
 
 from holdfast.events.commands import OnBusy
 from holdfast.events.errors import RunEnded, SessionBusy, SessionGone
-from holdfast.events.store import RunStatus, SessionStatus
+from holdfast.events.store import RunRequest, RunStatus, SessionStatus
 from holdfast.orchestrator.context import WorkflowContext
 from holdfast.orchestrator.workflow import workflow
+from tests.factories import TENANT
+from tests.orchestrator.harness import World, check_log, data, of_type, owned_by, types
 
 
 @workflow("hello")
@@ -250,11 +250,6 @@ async def test_a_hint_makes_a_run_begin_at_once_however_long_the_poll(world: Wor
 
 async def test_without_hints_the_poll_finds_the_work(world: World) -> None:
     await world.worker(hello, poll_s=0.1)
-    ticket = await world.store.desk.start(TENANT, None, _request("hello", {"name": "Ann"}))
+    wanted = RunRequest(workflow="hello", input={"name": "Ann"})
+    ticket = await world.store.desk.start(TENANT, None, wanted)
     await world.reaches(ticket)
-
-
-def _request(name: str, given: object):
-    from holdfast.events.store import RunRequest
-
-    return RunRequest(workflow=name, input=given)

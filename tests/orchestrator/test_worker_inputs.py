@@ -1,15 +1,20 @@
 """Waiting for a person: the run holds no worker meanwhile, the first answer counts, a deadline ends the wait."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
+from typing import cast
 
 import pytest
-from tests.factories import TENANT
-from tests.orchestrator.harness import World, check_log, data, of_type, types
 
+from holdfast.events.commands import CommandKind
 from holdfast.events.errors import InputAnswered, InputUnknown
 from holdfast.events.store import RunStatus
+from holdfast.events.store_memory import MemoryStore
 from holdfast.orchestrator.context import InputTimedOut, WorkflowContext
 from holdfast.orchestrator.workflow import workflow
+from tests.factories import TENANT
+from tests.orchestrator.harness import World, check_log, data, of_type, types
 
 
 @workflow("approval")
@@ -133,10 +138,8 @@ async def test_an_answer_that_crosses_the_deadline_is_rejected_in_the_log(
     [input_id] = run.waiting
     await world.has(ticket, "run.resumed")
     # Between the claim and the expiry's commit, the row still says that the run waits.
-    state = world.store._state  # pyright: ignore
+    state = cast("MemoryStore", world.store)._state
     row = state.runs[ticket.run_id]
-    from holdfast.events.commands import CommandKind
-
     state.ask(
         state.sessions[row.session],
         CommandKind.INPUT,
@@ -208,3 +211,26 @@ async def test_a_long_pause_holds_no_worker(world: World, monkeypatch: pytest.Mo
     assert data(of_type(events, "run.resumed")[0])["reason"] == "timer"
     assert data(events[-1])["result"] == "awake"
     assert (events[-1].ts - of_type(events, "run.started")[0].ts).total_seconds() >= 0.5
+
+
+async def test_an_answer_that_comes_while_the_run_is_resumed_reaches_it(world: World) -> None:
+    @workflow("slow-start")
+    async def slow_start(ctx: WorkflowContext, input: None) -> str:
+        if ctx.attempt > 1:
+            await ctx.notify("resumed")
+            # Long enough for the answer to come before the question is reached again.
+            await asyncio.sleep(0.5)
+        return await ctx.input("now?", timeout_s=0.3)
+
+    await world.worker(slow_start)
+    ticket = await world.ask("slow-start")
+    run = await world.reaches(ticket, RunStatus.WAITING)
+    [input_id] = run.waiting
+    await world.has(ticket, "notification.sent")
+    await world.answer(ticket, "just in time", input_id)
+    run = await world.reaches(ticket)
+    events = await world.events(ticket.session)
+    check_log(events)
+    assert data(events[-1])["result"] == "just in time"
+    assert not of_type(events, "input.expired")
+    assert (run.status, run.attempts, run.waiting) == (RunStatus.COMPLETED, 2, {})

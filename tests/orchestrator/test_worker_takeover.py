@@ -1,16 +1,20 @@
 """Workers come and go; a session has one owner at a time, and no run is lost or done twice."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
-from tests.orchestrator.harness import LEASE_S, World, check_log, data, of_type, owned_by, types
 
 from holdfast.events.store import RunStatus
 from holdfast.orchestrator.context import WorkflowContext
 from holdfast.orchestrator.workflow import Workflows, workflow
 from holdfast.orchestrator.workflows.ticker import ticker
+from tests.factories import TENANT
+from tests.orchestrator.harness import LEASE_S, World, check_log, data, of_type, owned_by, types
 
 
 async def test_a_drained_workers_run_goes_on_elsewhere_at_once(world: World) -> None:
@@ -153,7 +157,7 @@ async def test_a_newly_recorded_step_clears_the_strikes(world: World) -> None:
     async def progressing(ctx: WorkflowContext, input: None) -> int:
         nonlocal steps
         for n in range(4):
-            await ctx.step("work", lambda n=n: n)
+            await ctx.step("work", int, n)
             if n == steps < 3:
                 steps += 1
                 await asyncio.Event().wait()
@@ -181,3 +185,39 @@ async def test_a_run_of_an_unknown_workflow_waits_for_a_worker_that_knows_it(wor
     assert (await world.run(ticket)).status is RunStatus.QUEUED
     await world.worker(rare, name="w2")
     assert (await world.reaches(ticket)).status is RunStatus.COMPLETED
+
+
+async def test_a_cancel_that_arrives_during_a_drain_is_not_forgotten(memory_world: World) -> None:
+    world = memory_world
+    held, append = asyncio.Event(), world.store.writer.append
+    stopped = asyncio.Event()
+
+    @workflow("stopping")
+    async def stopping(ctx: WorkflowContext, input: None) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ctx.notify("stopping")
+            stopped.set()
+
+    async def slow(batches: Any) -> frozenset[int]:
+        if stopped.is_set():
+            await held.wait()
+        return await append(batches)
+
+    first = await world.worker(stopping)
+    ticket = await world.ask("stopping")
+    await world.has(ticket, "run.started")
+    world.store.writer.append = slow  # pyright: ignore[reportAttributeAccessIssue]
+    first.orchestrator.drain()
+    await stopped.wait()
+    # The attempt waits for its last commit; the worker has stopped looking, but is told.
+    owner = first.orchestrator.worker._owners[ticket.session]
+    await world.store.desk.cancel(TENANT, ticket.run_id, reason="enough")
+    owner.tell(await world.claims.pending([ticket.session]))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    held.set()
+    run = await world.reaches(ticket)
+    assert run.status is RunStatus.CANCELLED
+    assert types(await world.events(ticket.session))[-2:] == ["command.accepted", "run.cancelled"]

@@ -10,7 +10,12 @@ from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.stream import REST_TTL_S, WINDOW_EVENTS, Published, Wake
-from holdfast.events.stream_batches import check_contiguous, entries_to_keep, newest_call
+from holdfast.events.stream_batches import (
+    calls,
+    check_contiguous,
+    entries_to_keep,
+    newest_call,
+)
 from holdfast.events.stream_inbox import INBOX_SESSIONS_MAX, Inbox, InboxClosed
 
 
@@ -59,7 +64,7 @@ class MemoryStream:
         window.expires_at = self._expiry(at_rest)
         if not fresh:
             return Published.DUP
-        self.trim(session, entries_to_keep(events, window_events=self._window_events))
+        self.trim(session, entries_to_keep(calls(events)[-1], window_events=self._window_events))
         self._wake(session, fresh[-1].seq)
         return Published.OK
 

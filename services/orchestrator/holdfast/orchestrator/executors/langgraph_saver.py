@@ -5,6 +5,7 @@ lost its session can't move the graph's state any more. And whoever asks is told
 only then may its step be called completed.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from holdfast.events.errors import StoreUnavailable
+from holdfast.events.pool_postgres import IDLE_IN_TRANSACTION_TIMEOUT_S
 from holdfast.orchestrator.session_log import Fenced
 
 # Two connections a worker: checkpoints are a few a second and graph, some milliseconds each.
@@ -36,6 +38,9 @@ WRITES_LOOK_BACK = 20
 
 # The letters of "lggr": one process at a time sets the tables up.
 _SETUP_LOCK = 0x6C676772
+# Setting up takes under a second; a process that takes this long hangs, and what it locks is free when it dies.
+SETUP_TIMEOUT_S = 30.0
+SETUP_RETRY_S = 0.1
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -53,21 +58,36 @@ async def checkpoint_pool(database_url: str) -> AsyncGenerator[Pool, None]:
             "autocommit": True,
             "prepare_threshold": 0,
             "row_factory": dict_row,
-            "options": f"-c search_path={SCHEMA},public -c lock_timeout=2s",
+            # A process that is stopped in the middle of a checkpoint holds its session's row, and keeps it from being
+            # taken over: it is thrown out before a lease of the shipped length is over.
+            "options": f"-c search_path={SCHEMA},public -c lock_timeout=2s"
+            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_S:.0f}s",
         },
     )
     async with pool:
         try:
             async with pool.connection() as connection:
-                await connection.execute("select pg_advisory_lock(%s)", (_SETUP_LOCK,))
-                try:
-                    await connection.execute(f"create schema if not exists {SCHEMA}")
-                    await AsyncPostgresSaver(connection).setup()
-                finally:
-                    await connection.execute("select pg_advisory_unlock(%s)", (_SETUP_LOCK,))
+                async with asyncio.timeout(SETUP_TIMEOUT_S):
+                    await _set_up(connection)
         except (Error, PoolTimeout, OSError) as error:
             raise StoreUnavailable(f"Postgres: {error}") from error
         yield pool
+
+
+async def _set_up(connection: AsyncConnection[DictRow]) -> None:
+    # Tried again and again, never waited for: setting up builds indexes concurrently, which waits for the end of every
+    # statement in the database, so that one which waits for this lock would be a deadlock.
+    while True:
+        tried = await connection.execute("select pg_try_advisory_lock(%s) as ours", (_SETUP_LOCK,))
+        row = await tried.fetchone()
+        if row is not None and row["ours"]:
+            break
+        await asyncio.sleep(SETUP_RETRY_S)
+    try:
+        await connection.execute(f"create schema if not exists {SCHEMA}")
+        await AsyncPostgresSaver(connection).setup()
+    finally:
+        await connection.execute("select pg_advisory_unlock(%s)", (_SETUP_LOCK,))
 
 
 class FencedSaver(BaseCheckpointSaver[str]):
