@@ -29,9 +29,8 @@ def stack_of(*arguments: str, **environment: str) -> Generator[Stack]:
     """Run a stack with short leases, in a directory of its own."""
     root = make_server_dir()
     try:
-        with running(
-            root / "stack", "--quiet", *arguments, HOLDFAST_LEASE_S=str(LEASE_S), **environment
-        ) as stack:
+        settings = {"HOLDFAST_LEASE_S": str(LEASE_S)} | environment
+        with running(root / "stack", "--quiet", *arguments, **settings) as stack:
             yield stack
     finally:
         shutil.rmtree(root, ignore_errors=True)

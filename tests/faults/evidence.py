@@ -61,7 +61,7 @@ def check_ledger(log: Sequence[LogRow], run_id: str, path: Path, steps: int) -> 
     started: dict[tuple[str, int], datetime] = {}
     completed: dict[str, int] = {}
     for row in log:
-        at, attempt = row.envelope.get("step"), row.envelope.get("attempt")
+        at, attempt = row.envelope.get("step"), row.envelope.get("attempt", 0)
         if row.type == "step.started":
             started.setdefault((f"{run_id}:{at}", attempt), row.recorded_at)
         elif row.type == "step.completed":

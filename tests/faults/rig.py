@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,7 +94,7 @@ class Rig:
                 where s.session_id = %s order by e.seq""",
             session,
         )
-        return [LogRow(*row[:-1], bytes(row[-1])) for row in found]
+        return [LogRow(*row) for row in found]
 
     def types(self, session: str) -> list[str]:
         """Return the types of the session's events."""
@@ -179,7 +179,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def rigged(data_dir: Path, **more: str) -> Iterator[Rig]:
+def rigged(data_dir: Path, **more: str) -> Generator[Rig]:
     """Run two gateways and two workers for the length of a with block."""
     stack = Stack(data_dir, "--gateways", "2", "--orchestrators", "2", **environment(**more))
     try:

@@ -25,7 +25,8 @@ LOOK_S = 5.0 * 1.2
 # A stop or a return is seen by the second look after it at the latest; sending it is milliseconds.
 TOLD_S = LOOK_S + 1.0
 
-TICKS = 400
+# 3 s of work, of which half a second is done before the workers stop.
+TICKS = 150
 
 
 class Watcher:

@@ -1,0 +1,87 @@
+"""Who owns which session, for how long, and what an owner needs to know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from holdfast.events.commands import Command
+from holdfast.events.rows import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A session that this worker now owns, until the lease runs out."""
+
+    session: int
+    tenant: str
+    session_id: str
+    epoch: int
+    head: int
+    published: int
+    last_ts: datetime | None
+    metadata: Mapping[str, Any]
+    ttl_s: int | None
+    taken_over: bool  # the last owner did not release it
+    commands: Sequence[Command]
+    runs: Sequence[Run]  # those that have not ended, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What is recorded of a run: the keys of its events with their seqs, and its steps' results."""
+
+    keys: Mapping[str, tuple[int, str]]  # key → (seq, type)
+    results: Mapping[str, bytes]
+
+
+class Claims(Protocol):
+    """Who owns which session. All times are the database's."""
+
+    async def claim(
+        self, worker: str, *, workflows: Sequence[str], lease_s: float, limit: int
+    ) -> Sequence[Claim]:
+        """Own up to `limit` sessions with something to do: an open command, a due run, a lease that ran out.
+
+        Each gets epoch + 1. A lease that ran out is taken over only one lease after Postgres started, so that owners
+        can come back first. Never two workers at once for one session.
+        """
+        ...
+
+    async def renew(
+        self, worker: str, sessions: Mapping[int, int], *, lease_s: float
+    ) -> frozenset[int]:
+        """Extend the leases of session → epoch; return those still owned. The others are fenced."""
+        ...
+
+    async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
+        """Give up sessions (session → epoch) so that anybody may claim them at once."""
+        ...
+
+    async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
+        """Return the open commands of these sessions, oldest first."""
+        ...
+
+    async def open_runs(self, session: int) -> Sequence[Run]:
+        """Return the session's runs that have not ended, oldest first."""
+        ...
+
+    async def journal(self, run_id: str) -> Journal:
+        """Return what is recorded of a run."""
+        ...
+
+    async def strike(self, run_id: str) -> int:
+        """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
+        ...
+
+    async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
+        """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""
+        ...
+
+    async def mark_published(self, published: Mapping[int, int]) -> None:
+        """Note how far the streams of these sessions are."""
+        ...
+
+    async def expire_due(self, *, limit: int) -> int:
+        """Ask for the expiry of sessions whose time to live ran out; return how many."""
+        ...

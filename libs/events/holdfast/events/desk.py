@@ -1,0 +1,130 @@
+"""What a gateway does for its callers: sessions, runs, and what is asked of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from holdfast.events.commands import OnBusy
+from holdfast.events.rows import Run, SessionInfo, SessionStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """A caller's word that two requests are the same one; `request_hash` tells whether they are."""
+
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A run that is asked for."""
+
+    workflow: str
+    input: Any
+    on_busy: OnBusy = OnBusy.ENQUEUE
+    start_at: datetime | None = None
+    user_id: str | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The answer to a request for a run: follow the session after `after` and nothing of it is missed."""
+
+    run_id: str
+    session_id: str
+    session: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Sessions, newest first, and the cursor of the next page, if there is one."""
+
+    items: Sequence[SessionInfo]
+    next_cursor: int | None
+
+
+class Desk(Protocol):
+    """What a gateway does for its callers. Everything asked becomes a command row under the session's lock.
+
+    Raises Refused (see `errors`) for what can't be done and StoreUnavailable when Postgres is away. With an
+    Idempotency, the same request again returns the first answer.
+    """
+
+    async def create_session(
+        self,
+        tenant: str,
+        session_id: str | None,
+        *,
+        ttl_s: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> SessionInfo:
+        """Create a session; without an id, one is made."""
+        ...
+
+    async def start(
+        self,
+        tenant: str,
+        session_id: str | None,
+        request: RunRequest,
+        *,
+        idempotency: Idempotency | None = None,
+    ) -> Ticket:
+        """Ask for a run in a session; without a session id, in a new session."""
+        ...
+
+    async def cancel(
+        self,
+        tenant: str,
+        run_id: str,
+        *,
+        reason: str | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Run:
+        """Ask for the end of a run; asking again while that is open changes nothing."""
+        ...
+
+    async def answer(
+        self,
+        tenant: str,
+        run_id: str,
+        input_id: str,
+        value: Any,
+        *,
+        idempotency: Idempotency | None = None,
+    ) -> Run:
+        """Answer a run's request for input; the first answer counts."""
+        ...
+
+    async def erase(
+        self, tenant: str, session_id: str, *, reason: str | None = None
+    ) -> SessionInfo:
+        """Ask for the erasure of a session; asking again changes nothing."""
+        ...
+
+    async def session(self, tenant: str, session_id: str) -> SessionInfo:
+        """Look a session up."""
+        ...
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """Look a run up."""
+        ...
+
+    async def runs(self, tenant: str, session_id: str, *, limit: int = 100) -> Sequence[Run]:
+        """List a session's runs, newest first."""
+        ...
+
+    async def sessions(
+        self,
+        tenant: str,
+        *,
+        status: SessionStatus | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> SessionPage:
+        """List a tenant's sessions, newest first; `before` is a page's `next_cursor`."""
+        ...

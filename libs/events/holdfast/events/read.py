@@ -1,0 +1,77 @@
+"""Pages of the log and the pulse of a session: what everybody may know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.events.kinds import TypeFilter
+from holdfast.events.recorded import RecordedEvent
+from holdfast.events.rows import SessionStatus
+
+# One page of events: 500 × ~400 bytes = 200 KB, one round trip of about 2 ms.
+PAGE_EVENTS_MAX = 500
+
+# A page also ends at 1 MiB of bodies, so that four of the largest events don't become 128 MB.
+PAGE_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in seq order, and how far this page accounts for.
+
+    Every wanted event with `after < seq <= through` is in `items`; `through` may lie beyond the last item, when
+    later events were filtered out. `head` is the last seq when the page was read: `through == head` means no more.
+    """
+
+    items: Sequence[RecordedEvent]
+    through: int
+    head: int
+    min_seq: int
+
+
+# Nobody owns a session for some milliseconds of every ordinary hand-over; that is not shown to every client.
+STALLED_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a gateway must know of a session to tell its readers the truth.
+
+    A session is stalled when a run of it should be worked on (it is running, or queued and due) and nobody has owned
+    the session for STALLED_GRACE_S.
+    """
+
+    head: int
+    min_seq: int
+    status: SessionStatus
+    active_run: str | None  # a run that is running, whoever works on it
+    stalled_since: datetime | None  # since the lease ran out or was given back, or the run was due
+
+
+class Reader(Protocol):
+    """Pages of the log. A page is authoritative: what isn't in it isn't in the log."""
+
+    async def read(
+        self,
+        session: int,
+        *,
+        after: int,
+        limit: int = PAGE_EVENTS_MAX,
+        until: int | None = None,
+        types: TypeFilter | None = None,
+        run_ids: frozenset[str] | None = None,
+    ) -> Page:
+        """Return the events after seq `after` (exclusive), at most `limit`, none beyond `until` (inclusive).
+
+        Raises StoreUnavailable.
+        """
+        ...
+
+    async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
+        """Return the pulse of each session that exists, in one query. Raises StoreUnavailable."""
+        ...
+
+    async def run_family(self, run_id: str) -> frozenset[str]:
+        """Return the ids of the run and of all runs below it."""
+        ...

@@ -1,0 +1,37 @@
+"""Which workflows there are, and who can run them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowInfo:
+    """A workflow that some worker knows, or failed to load."""
+
+    name: str
+    version: str
+    input_schema: Mapping[str, Any] | None
+    description: str | None = None
+    load_error: str | None = None
+    workers: Sequence[str] = ()  # those seen lately
+
+
+# A worker that has not been seen for three of its ten-second rounds is not counted as live.
+WORKER_SEEN_S = 30.0
+
+
+class Registry(Protocol):
+    """The table in which workers announce what they can run."""
+
+    async def announce(self, worker: str, workflows: Sequence[WorkflowInfo]) -> None:
+        """Replace what this worker announced; also its sign of life."""
+        ...
+
+    async def withdraw(self, worker: str) -> None:
+        """Say that this worker is gone: what it announced stays known, without a live worker."""
+        ...
+
+    async def workflows(self) -> Sequence[WorkflowInfo]:
+        """Return every workflow, by name, with the workers seen within WORKER_SEEN_S."""
+        ...
