@@ -48,6 +48,14 @@ def connected(stack: Stack) -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(database_url(stack), autocommit=True, connect_timeout=5)
 
 
+@contextmanager
+def locked(stack: Stack) -> Generator[None]:
+    """Keep everybody from sessions and runs: whoever asks for one waits, and is told that it took too long."""
+    with connected(stack) as connection, connection.transaction():
+        connection.execute("lock table sessions, runs in access exclusive mode")
+        yield
+
+
 def logged(stack: Stack, process: str, fact: str) -> list[str]:
     """Return the lines that a process logged about a fact."""
     lines = (stack.data_dir / "logs" / f"{process}.log").read_text(errors="replace").splitlines()

@@ -14,6 +14,9 @@ from holdfast.events.fold import fold, messages, without_attempts
 from holdfast.events.recorded import RecordedEvent
 from tests.faults.rig import LogRow
 
+# What nobody repeats who merely records that a step was done.
+_SHOWN_IN_PIECES = frozenset({"step.started", "llm.started", "message.delta"})
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -26,8 +29,22 @@ def check_log(log: Sequence[LogRow], run_id: str) -> None:
     of_run = [row for row in log if row.run_id == run_id]
     terminal = [row.seq for row in of_run if row.type in TERMINAL_TYPES]
     assert terminal == [of_run[-1].seq], "one terminal event, and the run's last"
+    _check_restarts(of_run)
     shown = [message["id"] for message in messages(_fold(log))]
     assert len(shown) == len(set(shown))
+
+
+def _check_restarts(of_run: Sequence[LogRow]) -> None:
+    """What an attempt shows again of a step comes after word that readers drop what an earlier one showed."""
+    announced: set[tuple[str, int]] = set()
+    first: dict[str, int] = {}
+    for row in of_run:
+        step, attempt = row.envelope.get("step", ""), row.envelope.get("attempt", 0)
+        if row.type == "step.restarted":
+            announced.add((step, attempt))
+        elif row.type in _SHOWN_IN_PIECES and step:
+            begun = first.setdefault(step, attempt)
+            assert begun == attempt or (step, attempt) in announced, row.body
 
 
 def shown(log: Sequence[LogRow], run_id: str) -> dict[str, Any]:

@@ -26,9 +26,9 @@ HANDED_OVER_S = 4.0
 ATTEMPTS_MAX = 1
 DRAINS = 2
 
-# 16 s of work each: two drains of a second and the start of a new worker between them, twice over.
-STEPS, STEP_MS = 160, 100
-TICKS, TICK_MS = 400, 40
+# 12 s of work each: two drains of a second, and the start of a new worker between them.
+STEPS, STEP_MS = 120, 100
+TICKS, TICK_MS = 300, 40
 
 # One step that is longer than from one drain to the next: it records nothing between them.
 LONG_STEP_MS = 8000

@@ -116,10 +116,10 @@ async def test_a_drain_sends_every_client_elsewhere_in_time_with_one_that_never_
         await until(lambda: all(c.statuses[-1:] == [204] for c in clients), "all clients end")
 
     assert first_503 is not None
-    assert first_503 < 1
-    # The first wave is a tenth; nobody else had been told when the load balancer could know.
+    assert first_503 < 2
+    # A wave of ten every 0.3 s: most had not been told yet when the load balancer could know.
     assert told_first is not None
-    assert told_first <= STREAMS // 5
+    assert told_first <= STREAMS // 2
     history = of_run(stack.history(run["session_id"]), run["run_id"])
     for client in clients:
         assert client.frames.events == history

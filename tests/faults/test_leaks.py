@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -55,19 +56,21 @@ def held(stack: Stack, name: str) -> dict[str, float]:
     """Return what a process holds, by its own word and by the kernel's."""
     process = stack.processes()[name]
     counted = metrics(f"http://{process['address']}")
-    descriptors = [os.readlink(f"/proc/{process['pid']}/fd/{fd}") for fd in fds(process["pid"])]
+    places = descriptors(process["pid"])
     return {vital: counted[vital] for vital in VITALS} | {
-        "sockets": sum(place.startswith("socket:") for place in descriptors),
+        "sockets": sum(place.startswith("socket:") for place in places),
         "sse_connections": counted.get("holdfast_sse_connections", 0),
         "sessions_owned": counted.get("holdfast_sessions_owned", 0),
     }
 
 
-def fds(pid: int) -> list[str]:
-    def still(fd: str) -> bool:
-        return os.path.lexists(f"/proc/{pid}/fd/{fd}")
-
-    return [fd for fd in os.listdir(f"/proc/{pid}/fd") if still(fd)]
+def descriptors(pid: int) -> list[str]:
+    """Return what a process has open; what it closes while we look isn't."""
+    places: list[str] = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            places.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return places
 
 
 def back_at(stack: Stack, name: str, before: dict[str, float]) -> Callable[[], bool]:

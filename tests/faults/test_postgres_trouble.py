@@ -16,6 +16,7 @@ from tests.faults.breaking import (
     THOROUGH,
     connected,
     fault_marks,
+    locked,
     stack_of,
     until,
 )
@@ -140,14 +141,7 @@ async def test_a_gateway_without_a_free_connection_refuses_in_time_and_hangs_nob
     url, session = stack.gateways[1], run["session_id"]
     slow = httpx2.Timeout(12)
 
-    def lock() -> Any:
-        holder = connected(stack)
-        holder.execute("begin")
-        holder.execute("lock table sessions, runs in access exclusive mode")
-        return holder
-
-    holder = await asyncio.to_thread(lock)
-    try:
+    with locked(stack):
         begun = time.monotonic()
         async with httpx2.AsyncClient(timeout=slow) as http:
             answers = await asyncio.gather(
@@ -163,8 +157,6 @@ async def test_a_gateway_without_a_free_connection_refuses_in_time_and_hangs_nob
             alive = await http.get(f"{url}/livez")
             ready = await http.get(f"{url}/readyz")
         took = time.monotonic() - begun
-    finally:
-        await asyncio.to_thread(holder.close)
 
     assert {answer.status_code for answer in answers} == {503}
     for answer in answers:
@@ -182,6 +174,6 @@ async def test_a_gateway_without_a_free_connection_refuses_in_time_and_hangs_nob
     assert took < 11
 
     async with httpx2.AsyncClient(timeout=slow) as http:
-        [answer] = [await http.get(f"{url}/v1/sessions/{session}")]
+        answer = await http.get(f"{url}/v1/sessions/{session}")
     assert answer.status_code == 200
     assert json.loads(answer.content)["session_id"] == session

@@ -25,8 +25,9 @@ LOOK_S = 5.0 * 1.2
 # A stop or a return is seen by the second look after it at the latest; sending it is milliseconds.
 TOLD_S = LOOK_S + 1.0
 
-# 3 s of work, of which half a second is done before the workers stop.
-TICKS = 150
+# 10 s of work, of which half a second is done before the workers stop: the rest outlasts a look, so that `live` is
+# said. (A run that ends before the next look ends its streams without it.)
+TICKS = 500
 
 
 class Watcher:

@@ -52,7 +52,9 @@ def test_a_process_that_hangs_on_its_own_output_ends_too() -> None:
     """Nobody reads the pipe: neither the warning nor the last words get out, and the process goes all the same."""
     statement = "import sys; [sys.stderr.write('x' * 65536) for _ in iter(int, 1)]"
     hung = subprocess.Popen(
-        [sys.executable, "-c", HUNG.format(statement=statement)], stderr=subprocess.PIPE
+        [sys.executable, "-c", HUNG.format(statement=statement)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         assert hung.wait(30) == EXIT_BLOCKED

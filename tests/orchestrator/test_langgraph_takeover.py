@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
+from psycopg import sql
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import RunStatus

@@ -110,7 +110,8 @@ async def test_two_thirds_of_a_lease_without_renewal_suspend_the_worker_until_it
     await asyncio.sleep(0.05)
     assert not waiting.done()
     leases.away = False
-    await waiting
+    async with asyncio.timeout(5):
+        await waiting
     assert not keeper.suspended
     assert leases.opened == 2  # a connection that failed is not used again
 

@@ -70,6 +70,11 @@ class Press:
         self.recorder.submit(self.log)
         await self.recorder.drained()
 
+    async def drained(self) -> None:
+        """Wait until all is published; a publisher that broke never gets there."""
+        async with asyncio.timeout(5):
+            await self.publishing.drained()
+
     async def window(self) -> list[int]:
         found = await self.stream.read({self.log.session: 0}, limit=10_000)
         return [e.seq for e in found[self.log.session]]
@@ -106,17 +111,17 @@ async def test_only_what_is_committed_is_published(press: Press) -> None:
     assert press.slow.calls == []
     press.writer.held.set()
     await press.recorder.drained()
-    await press.publishing.drained()
+    await press.drained()
     assert await press.window() == [1]
     assert press.log.published == 1
 
 
 async def test_a_lost_window_is_begun_anew_from_the_log(press: Press) -> None:
     await press.add("a", "b")
-    await press.publishing.drained()
+    await press.drained()
     press.stream.flush()
     await press.add("c")
-    await press.publishing.drained()
+    await press.drained()
     assert await press.window() == [1, 2, 3]
     assert press.counted.outcomes[-1] is Published.GAP
 
@@ -128,7 +133,7 @@ async def test_while_redis_is_away_nothing_is_lost_and_no_run_waits(press: Press
     await until(lambda: press.counted.failures >= 2)
     assert press.log.published == 0
     press.stream.down = False
-    await press.publishing.drained()
+    await press.drained()
     assert await press.window() == [1, 2]
     assert press.log.published == 2
 
@@ -138,7 +143,7 @@ async def test_a_redis_out_of_memory_is_tried_again_from_where_it_stopped(press:
     await press.add("a", "b", "c")
     await until(lambda: press.counted.failures >= 1)
     press.stream.room = None
-    await press.publishing.drained()
+    await press.drained()
     assert await press.window() == [1, 2, 3]
 
 
@@ -152,7 +157,7 @@ async def test_a_backlog_is_bounded_and_read_from_the_log_again(press: Press) ->
     [backlog] = press.publishing._backlogs.values() or [None]
     assert backlog is None or len(backlog.events) == 1
     press.stream.down = False
-    await press.publishing.drained()
+    await press.drained()
     window = await press.window()
     assert window == list(range(51, REBASE_EVENTS + 51))
 
@@ -172,7 +177,7 @@ async def test_a_flood_behind_a_publish_that_fails_is_published_without_a_hole(
     press.slow.held.set()
     await until(lambda: press.counted.failures >= 1)
     press.stream.down = False
-    await press.publishing.drained()
+    await press.drained()
     window = await press.window()
     assert window[-1] == press.log.committed_head
     assert window == list(range(window[0], window[-1] + 1))
@@ -187,7 +192,7 @@ async def test_a_new_owner_first_publishes_what_the_last_one_left(press: Press) 
     heir = SessionLog(claim, clock=Instant())
     assert (heir.published, heir.committed_head) == (0, 2)
     press.publishing.catch_up(heir)
-    await press.publishing.drained()
+    await press.drained()
     assert await press.window() == [1, 2]
     assert heir.published == 2
 
@@ -197,12 +202,12 @@ async def test_the_window_may_expire_only_when_the_last_event_ended_a_run(press:
     press.log.add([Emission(RunStarted(workflow="w", workflow_version="1"), at)])
     press.recorder.submit(press.log)
     await press.recorder.drained()
-    await press.publishing.drained()
+    await press.drained()
     assert press.stream.expires_in(press.log.session) is None
     press.log.add([Emission(RunCompleted(duration_ms=1), at)])
     press.recorder.submit(press.log)
     await press.recorder.drained()
-    await press.publishing.drained()
+    await press.drained()
     assert press.stream.expires_in(press.log.session) is not None
 
 
@@ -216,7 +221,7 @@ async def test_large_events_do_not_keep_the_newest_from_the_window(press: Press)
     heir = press.log
     heir.published = 0
     press.publishing.catch_up(heir)
-    await press.publishing.drained()
+    await press.drained()
     assert (await press.window())[-1] == 9
 
 

@@ -191,11 +191,13 @@ async def test_what_a_lost_reply_recorded_is_not_fenced_when_a_neighbour_is_refu
 ) -> None:
     one, two = await desk.session("one"), await desk.session("two")
     await desk.add(two, "first", key="k", run_id="r2").durable()
-    good, bad = desk.add(one, "good"), desk.add(two, "bad", key="k", run_id="r2")
-    batches = [log.batch(9)[0] for log in (one, two)]
-    # The first try recorded session one alone, and its reply was lost; the second try is refused because of two.
-    await desk.store.writer.append(batches[:1])
+    desk.writer.held.clear()
     desk.writer.lose_request = 1
+    good, bad = desk.add(one, "good"), desk.add(two, "bad", key="k", run_id="r2")
+    await until(lambda: len(desk.writer.calls) == 2)
+    # The first try recorded session one alone, and its reply was lost; the second is refused because of two.
+    await desk.store.writer.append(desk.writer.calls[1][:1])
+    desk.writer.held.set()
     await good.durable()
     with pytest.raises(AppendRefused):
         await bad.durable()
@@ -217,7 +219,8 @@ async def test_a_session_that_is_fenced_while_its_batch_is_refused_breaks_nothin
     with pytest.raises(Fenced):
         await bad.durable()
     other = await desk.session("two")
-    await desk.add(other, "still at work").durable()
+    async with asyncio.timeout(5):
+        await desk.add(other, "still at work").durable()
 
 
 async def test_nothing_is_appended_while_the_worker_is_suspended(desk: Desk) -> None:
