@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import database, doctor, runs, services, sessions, streams, workflows
+from holdfast.cli import database, doctor, runs, services, sessions, streams, verify, workflows
 from holdfast.cli.exits import Exit, close_pipe
 from holdfast.cli.options import URL_VARIABLE, Common, UrlOption
 from holdfast.client.holdfast import DEFAULT_URL
@@ -40,6 +40,7 @@ for command, short in (
     (database.migrate, "Bring the database to this schema."),
     (database.schema, "Print the events' JSON Schema."),
     (doctor.doctor, "Check everything, and say what to do."),
+    (verify.verify, "Prove that a deployment keeps its promises."),
 ):
     app.command(short_help=short)(command)
 

@@ -31,7 +31,7 @@ class Page:
 
 
 # Nobody owns a session for some milliseconds of every ordinary hand-over; that is not shown to every client.
-STALLED_GRACE_S = 2.0
+STALLED_GRACE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ class Window(Protocol):
     ) -> Mapping[int, Sequence[RecordedEvent]]:
         """Return for each session the entries after its cursor, at most `limit` each, in one call, without blocking.
 
-        The first entry may lie beyond cursor + 1: that is a gap, to be filled from the store. Raises
-        StreamUnavailable.
+        The first entry may lie beyond cursor + 1: that is a gap, to be filled from the store. A window that can't be
+        made sense of counts as empty and harms no other. Raises StreamUnavailable.
         """
         ...
 

@@ -145,3 +145,8 @@ def unavailable(error: BaseException) -> StreamUnavailable:
     if isinstance(error, RedisConnectionError | OSError):
         return StreamUnavailable(f"Redis is away: {error}")
     return StreamUnavailable(f"Redis: {type(error).__name__}: {error}")
+
+
+def is_wrong_type(error: BaseException | None) -> bool:
+    """Tell whether Redis refused because a key holds something else than was asked for."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")

@@ -92,7 +92,9 @@ def step_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
 
 def step_restarted(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """A new attempt does the step over; all that the earlier one showed of it is withdrawn."""
-    step_started(state, env, data)
+    if (env.get("run_id"), env.get("step")) in state.steps.all:
+        # A streamed message is a step too, but one that is not shown as such.
+        step_started(state, env, data)
     reopen(state, env.get("run_id"), env.get("step"))
     withdraw(state, env.get("run_id"), env.get("step"))
 
