@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from holdfast.events.store import RunStatus, Ticket
-from holdfast.orchestrator.context import WorkflowContext
+from holdfast.orchestrator.context import StepError, WorkflowContext
 from holdfast.orchestrator.workflow import Workflow, workflow
 from tests.orchestrator.harness import World, check_log, data, of_type, shown, types
 
@@ -232,8 +232,8 @@ async def test_a_failing_step_and_a_failing_tool_fail_the_run_with_their_error(
         await world.reaches(ticket, RunStatus.FAILED)
         events = await world.events(ticket.session)
         assert types(events)[-3:] == [f"{kind}.failed", "agent.failed", "run.failed"]
-        for event in events[-3:]:
-            assert data(event)["error"]["message"] == "ValueError: no good"
+        said = [data(event)["error"]["message"] for event in events[-3:]]
+        assert said == ["ValueError: no good", *["work: ValueError: no good"] * 2]
 
 
 async def test_a_workflow_may_catch_a_steps_error_and_go_on(world: World) -> None:
@@ -244,7 +244,7 @@ async def test_a_workflow_may_catch_a_steps_error_and_go_on(world: World) -> Non
 
         try:
             await ctx.step("work", fail)
-        except ValueError:
+        except StepError:
             return await ctx.message("never mind")
         return "?"
 

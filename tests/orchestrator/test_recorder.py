@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.events.errors import AppendRefused
-from holdfast.events.store import Outcome
+from holdfast.events.store import Outcome, StepResult
 from holdfast.events.store_memory import MemoryStore
-from holdfast.orchestrator.recorder import BATCH_EVENTS_MAX, Recorder
+from holdfast.orchestrator.recorder import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Recorder
 from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 from tests.factories import TENANT
 from tests.orchestrator.harness import until
@@ -50,6 +50,10 @@ class Desk:
         await self.store.claims.release({log.session: log.epoch}, published={})
         assert len(await self.store.claims.claim("x", workflows=[], lease_s=30, limit=9)) == 1
 
+    async def recorded(self, *logs: SessionLog) -> None:
+        """Wait until nothing of these is pending."""
+        await until(lambda: not any(log.pending for log in logs))
+
     async def texts(self, log: SessionLog) -> list[str]:
         page = await self.store.reader.read(log.session, after=0, limit=2000)
         assert [e.seq for e in page.items] == list(range(1, len(page.items) + 1))
@@ -81,7 +85,7 @@ async def test_while_one_commit_is_in_flight_everything_else_gathers_for_the_nex
         desk.add(one, text)
         desk.add(two, text)
     desk.writer.held.set()
-    await desk.recorder.drained()
+    await desk.recorded(one, two)
     assert [sum(len(b.events) for b in call) for call in desk.writer.calls] == [1, 6]
     assert await desk.texts(one) == ["a", "b", "c", "d"]
     assert await desk.texts(two) == ["b", "c", "d"]
@@ -104,7 +108,7 @@ async def test_a_flood_is_cut_into_commits_of_a_few_hundred_events(desk: Desk) -
     for n in range(BATCH_EVENTS_MAX * 2 + 1):
         log.add([emission(str(n))])
     desk.recorder.submit(log)
-    await desk.recorder.drained()
+    await desk.recorded(log)
     assert [len(c[0].events) for c in desk.writer.calls] == [BATCH_EVENTS_MAX] * 2 + [1]
     assert await desk.texts(log) == [str(n) for n in range(BATCH_EVENTS_MAX * 2 + 1)]
 
@@ -232,3 +236,71 @@ async def test_nothing_is_appended_while_the_worker_is_suspended(desk: Desk) -> 
     assert desk.writer.calls == []
     desk.guard.open.set()
     await entry.durable()
+
+
+async def test_a_locked_session_holds_up_no_neighbour_and_is_recorded_when_it_is_free(
+    desk: Desk,
+) -> None:
+    """Its row is locked by somebody: every statement that wants it fails, for as long as that takes."""
+    locked, free = await desk.session("locked"), await desk.session("free")
+    desk.writer.locked.add(locked.session)
+    stuck = [desk.add(locked, text) for text in ("a", "b")]
+    together = desk.add(free, "a")
+    await together.durable()
+    for text in "bcd":
+        await desk.add(free, text).durable()
+    assert not any(entry.committed for entry in stuck)
+    stuck.append(desk.add(locked, "c"))
+    desk.writer.locked.clear()
+    for entry in stuck:
+        await entry.durable()
+    assert await desk.texts(locked) == ["a", "b", "c"]
+    assert await desk.texts(free) == ["a", "b", "c", "d"]
+
+
+async def test_a_huge_step_result_is_recorded_aside(desk: Desk) -> None:
+    huge, small = await desk.session("huge"), await desk.session("small")
+    body = b'"' + b"x" * BATCH_BYTES_MAX + b'"'
+    desk.writer.slow.add(huge.session)
+    big = huge.add([emission("big")], [StepResult("r1", "step", body)])
+    desk.recorder.submit(huge)
+    await until(lambda: bool(desk.writer.calls))
+    await desk.add(small, "meanwhile").durable()
+    assert not big.committed
+    desk.writer.slow.clear()
+    await big.durable()
+    assert await desk.texts(huge) == ["big"]
+
+
+async def test_a_commit_carries_a_bounded_number_of_bytes(desk: Desk) -> None:
+    logs = [await desk.session(name) for name in ("one", "two", "three")]
+    body = b"x" * (BATCH_BYTES_MAX * 2 // 5)
+    for log in logs:
+        log.add([emission("a")], [StepResult("r1", log.session_id, body)])
+        desk.recorder.submit(log)
+    await desk.recorded(*logs)
+    assert [len(call) for call in desk.writer.calls] == [2, 1]
+
+
+async def test_what_breaks_the_store_costs_its_own_session_and_no_other(desk: Desk) -> None:
+    bad, good = await desk.session("bad"), await desk.session("good")
+    desk.writer.broken.add(bad.session)
+    broken, fine = desk.add(bad, "a"), desk.add(good, "a")
+    await fine.durable()
+    with pytest.raises(Fenced, match="can't be recorded"):
+        await broken.durable()
+    await desk.add(good, "b").durable()
+    assert await desk.texts(good) == ["a", "b"]
+
+
+async def test_a_refusal_after_a_lost_try_is_looked_into(desk: Desk) -> None:
+    """The lost try came through only after it had been looked for: what refused the second one was the first."""
+    log = await desk.session("one")
+    desk.writer.late = 1
+    entry = desk.add(log, "a")
+    await entry.durable()
+    assert not log.fenced
+    assert [o[log.session] for o in desk.writer.resolved] == [Outcome.ABSENT, Outcome.RECORDED]
+    await desk.add(log, "b").durable()
+    assert await desk.texts(log) == ["a", "b"]
+    assert desk.heard.texts(log.session) == ["a", "b"]

@@ -120,11 +120,27 @@ class Faulty:
         self.held.set()
         self.lose_request = 0  # so many appends don't arrive
         self.lose_reply = 0  # so many arrive, and nobody hears what became of them
+        self.late = 0  # so many are lost, and arrive after they were looked for
         self.resolve_fails = 0
+        self.locked: set[int] = set()  # sessions whose row somebody has locked
+        self.slow: set[int] = set()  # sessions whose append takes its time
+        self.broken: set[int] = set()  # sessions that nobody can append to
+        self._late: list[SessionBatch] = []
 
     async def append(self, batches: Sequence[SessionBatch]) -> frozenset[int]:
         self.calls.append(list(batches))
         await self.held.wait()
+        sessions = {batch.session for batch in batches}
+        while sessions & self.slow:
+            await asyncio.sleep(0.001)
+        if sessions & self.broken:
+            raise RuntimeError("nobody thought of this")
+        if sessions & self.locked:
+            raise StoreUnavailable("canceling statement due to lock timeout")
+        if self.late:
+            self.late -= 1
+            self._late.extend(batches)
+            raise StoreUnavailable("lost for the moment")
         if self.lose_request:
             self.lose_request -= 1
             raise StoreUnavailable("lost on the way there")
@@ -138,8 +154,13 @@ class Faulty:
         if self.resolve_fails:
             self.resolve_fails -= 1
             raise StoreUnavailable("still away")
+        if {batch.session for batch in batches} & self.locked:
+            raise StoreUnavailable("canceling statement due to lock timeout")
         outcomes = await self._writer.resolve(batches)
         self.resolved.append(outcomes)
+        if self._late:
+            late, self._late = self._late, []
+            await self._writer.append(late)
         return outcomes
 
     @property

@@ -9,11 +9,11 @@ outside world) goes through `ctx.now`, `ctx.random` or `ctx.step`.
 from holdfast.orchestrator.context_show import Show
 from holdfast.orchestrator.context_talk import Reply, Talk
 from holdfast.orchestrator.context_wait import InputTimedOut, Wait
-from holdfast.orchestrator.context_work import Work
+from holdfast.orchestrator.context_work import StepError, Work
 
 
 class WorkflowContext(Work, Talk, Show, Wait):
     """What one attempt of a run does, says, shows and waits for. Made by the executor, never by a workflow."""
 
 
-__all__ = ["InputTimedOut", "Reply", "WorkflowContext"]
+__all__ = ["InputTimedOut", "Reply", "StepError", "WorkflowContext"]

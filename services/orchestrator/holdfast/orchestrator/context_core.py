@@ -1,5 +1,6 @@
 """The part of `ctx` that everything else stands on: who this run is, keys made from places, and recorded values."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,8 +12,19 @@ from uuid import UUID
 from pydantic import JsonValue, TypeAdapter
 
 from holdfast.events.catalog import Event, StepRestarted
+from holdfast.events.errors import HoldfastError
 from holdfast.events.recorded import Context
 from holdfast.orchestrator.scribe import Missing, Scribe
+
+
+class MisplacedCall(HoldfastError):
+    """Two tasks use the same name on the same `ctx`: on replay nobody could tell their calls apart."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"two tasks use ctx for {name!r} at once; give each parallel branch a ctx of its own:"
+            " asyncio.gather(work(ctx.branch('a')), work(ctx.branch('b')))"
+        )
 
 
 class Core:
@@ -23,6 +35,7 @@ class Core:
         self._at = at or scribe.context
         self._ordinals: Counter[str] = Counter()
         self._stage: list[str | None] = [None]
+        self._users: dict[str, asyncio.Task[Any] | None] = {}  # which task uses which name here
 
     @property
     def run_id(self) -> str:
@@ -67,6 +80,10 @@ class Core:
         bits = await self.value("uuid", lambda: f"{self._scribe.chance.getrandbits(128):032x}")
         return UUID(hex=str(bits), version=4)
 
+    def branch(self, name: str) -> Self:
+        """Return a ctx of its own for a parallel branch: its events carry `name` as their lane."""
+        return self._inside(self._key(f"branch:{name}"), lane=name)
+
     def _inside(self, key: str, **fields: Any) -> Self:
         """Return the same thing one scope further in, for events that carry `fields`."""
         inner = type(self)(self._scribe, scope=f"{key}/", at=replace(self._at, **fields))
@@ -74,8 +91,15 @@ class Core:
         return inner
 
     def _key(self, name: str) -> str:
-        """Return the next key of this name in this scope: `scope/name#ordinal`, the same on every replay."""
+        """Return the next key of this name in this scope: `scope/name#ordinal`, the same on every replay.
+
+        Raises MisplacedCall when two tasks use the same name here: which came first is chance, and so would be the
+        ordinals.
+        """
         place = f"{self._scope}{name}"
+        task = asyncio.current_task()
+        if self._users.setdefault(place, task) is not task:
+            raise MisplacedCall(name)
         self._ordinals[place] += 1
         return f"{place}#{self._ordinals[place]}"
 

@@ -24,6 +24,7 @@ from holdfast.events.catalog import (
     ReasoningStarted,
     Role,
 )
+from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import Core, ms_since
 from holdfast.orchestrator.models import (
@@ -134,7 +135,7 @@ class Talk(Core):
                     await call.take(chunk)
             return await call.end()
         except Exception as error:
-            if not isinstance(error, Fenced):
+            if not isinstance(error, (Fenced, StoreUnavailable)):
                 await call.fail(error, asked.model)
             raise
 

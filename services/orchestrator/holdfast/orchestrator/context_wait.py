@@ -47,7 +47,8 @@ class Wait(Core):
         left = (
             math.inf if deadline is None else (deadline - self._scribe.clock.now()).total_seconds()
         )
-        if left <= 0:
+        # Judged once: a worker whose clock is behind must not wait again for what is known to have expired.
+        if left <= 0 or self._scribe.recorded(expired_key(input_id)):
             expired = InputExpired(input_id=input_id, duration_ms=int(1000 * (timeout_s or 0)))
             # From here on the row says so too: an answer that comes later is refused at the door.
             change = RunChange(run_id=self.run_id, status=RunStatus.RUNNING, waiting={})

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
+from pydantic import ValidationError
 
 from holdfast.events.catalog import (
     CommandAccepted,
@@ -93,6 +94,15 @@ class Docket:
         await self._news.wait()
         self._news.clear()
 
+    async def open_runs(self) -> Sequence[Run]:
+        """Return the runs that have not ended, as they are after everything that is pending.
+
+        A row read while its change is on its way to the database would be believed to be still what it was.
+        """
+        if self.log.pending:
+            await self.log.pending[-1].durable()
+        return await self._claims.open_runs(self.claim.session)
+
     def begin(self, attempt: Attempt) -> None:
         """From here on commands about this run go to its attempt."""
         self._attempt = attempt
@@ -124,7 +134,7 @@ class Docket:
                 self._handled.discard(command.command_id)
                 self._commands.insert(0, command)
                 raise
-            except EventInvalid as error:
+            except (EventInvalid, ValidationError) as error:
                 log.error(
                     "command.invalid",
                     session=self.claim.session_id,
@@ -137,9 +147,13 @@ class Docket:
         log.debug(
             "command.taken", session=self.claim.session_id, kind=command.kind, run=command.run_id
         )
+        if self.erased:
+            # Nothing follows an erasure in the log: what was asked meanwhile is settled in its row alone.
+            self.append([], [CommandDone(command.command_id, CommandState.REJECTED)])
+            return
         match command.kind:
             case CommandKind.CREATE:
-                event = SessionCreated.model_validate(command.body)
+                event = SessionCreated.model_validate(command.body, extra="ignore")
                 self.append(
                     [Emission(event)], [CommandDone(command.command_id, CommandState.ACCEPTED)]
                 )
@@ -199,9 +213,7 @@ class Docket:
         await self.append([emission], effects).durable()
 
     async def _expire(self, command: Command) -> None:
-        if self._status is not SessionStatus.ACTIVE or await self._claims.open_runs(
-            self.claim.session
-        ):
+        if self._status is not SessionStatus.ACTIVE or await self.open_runs():
             self._reject(command, "in-use")
             return
         self._status = SessionStatus.EXPIRED
@@ -214,7 +226,7 @@ class Docket:
         )
 
     async def _erase(self, command: Command) -> None:
-        for run in await self._claims.open_runs(self.claim.session):
+        for run in await self.open_runs():
             if self._attempt is not None and self._attempt.run.run_id == run.run_id:
                 # Its terminal event has to come first.
                 self._attempt.cancel(Cancellation("the session is erased", [], []))
@@ -248,11 +260,8 @@ class Docket:
         return entry
 
     async def _open_run(self, run_id: str | None) -> Run | None:
-        """Return the run's row as it is after everything that is pending, None when it has ended."""
-        if self.log.pending:
-            await self.log.pending[-1].durable()
-        runs = await self._claims.open_runs(self.claim.session)
-        return next((r for r in runs if r.run_id == run_id), None)
+        """Return the run's row, None when it has ended."""
+        return next((r for r in await self.open_runs() if r.run_id == run_id), None)
 
     def age_ms(self, run: Run) -> int:
         """Return how long ago the run was asked for."""

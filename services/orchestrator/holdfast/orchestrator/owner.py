@@ -15,6 +15,7 @@ from holdfast.events.recorded import Emission
 from holdfast.events.store import Claim, Claims, Journal, Run, RunChange, RunStatus
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
 from holdfast.orchestrator.docket import Docket, context_of
+from holdfast.orchestrator.racing import first_of
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt
 from holdfast.orchestrator.scribe import Scribe
@@ -68,11 +69,6 @@ class Owner:
         self._struck: set[str] = set()  # runs whose takeover was counted: once a claim
 
     @property
-    def running(self) -> str | None:
-        """The id of the run that is being executed now."""
-        return self._attempt.run.run_id if self._attempt else None
-
-    @property
     def erased(self) -> bool:
         """Whether the session was erased while it was owned."""
         return self._docket.erased
@@ -94,37 +90,47 @@ class Owner:
     async def run(self) -> None:
         """Do what there is to do; returns when the session can be given back. Raises Fenced."""
         while True:
-            await self._docket.settle()
-            if self.log.fenced:
-                raise Fenced(f"session {self.claim.session_id} has another owner")
-            if self._draining:
-                break
-            run = self._next_run(await self._claims.open_runs(self.claim.session))
-            if run is not None:
-                await self._execute(run)
-                continue
-            # Look once more: a command that came during the last look has an owner, so only we can see it.
-            self._docket.tell(await self._claims.pending([self.claim.session]))
-            if self._docket.empty:
-                break
+            try:
+                if not await self._turn():
+                    break
+            except StoreUnavailable as error:
+                if self._draining:
+                    raise
+                log.warning("session.later", session=self.claim.session_id, error=str(error))
+                await first_of(self._docket.news(), self._clock.sleep(STORE_RETRY_S))
         if self.log.pending:
             await self.log.pending[-1].durable()
+
+    async def _turn(self) -> bool:
+        """Settle what is asked and work on one run; return whether there may be more to do."""
+        await self._docket.settle()
+        if self.log.fenced:
+            raise Fenced(f"session {self.claim.session_id} has another owner")
+        if self._draining:
+            return False
+        run = self._next_run(await self._docket.open_runs())
+        if run is not None:
+            await self._execute(run)
+            return True
+        # Look once more: a command that came during the last look has an owner, so only we can see it.
+        self._docket.tell(await self._claims.pending([self.claim.session]))
+        return not self._docket.empty
 
     def _next_run(self, runs: Sequence[Run]) -> Run | None:
         """Return the run to work on: one that began before, else the oldest that is due in the queue."""
         roots = [r for r in runs if r.parent_run_id is None]
         begun = [r for r in roots if r.status is not RunStatus.QUEUED]
-        for run in begun or roots:
-            if run.due and run.workflow in self._workflows.loaded:
-                return run
-        return None
+        # The order is the session's: a run is not passed over because this worker can't run the one before it.
+        run = next((r for r in begun or roots if r.due), None)
+        return run if run is not None and run.workflow in self._workflows.loaded else None
 
     async def _execute(self, run: Run) -> None:
         attempt = await self._prepare(run)
-        if attempt is None:
+        if attempt is None or self._draining or self.log.fenced:
             return
         self._attempt = attempt
         self._docket.begin(attempt)
+        stumbled: StoreUnavailable | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(attempt), name=f"commands:{self.claim.session_id}")
@@ -133,22 +139,24 @@ class Owner:
                 attempt.over = True
                 self._docket.wake()
         except BaseExceptionGroup as group_error:
-            # One cause is enough for the caller; the other task was cancelled because of it.
-            raise group_error.exceptions[0] from group_error
+            # One cause is enough; the other task was cancelled because of it.
+            cause = group_error.exceptions[0]
+            if not isinstance(cause, StoreUnavailable):
+                raise cause from group_error
+            stumbled = cause
         finally:
             self._attempt = None
             self._docket.end(attempt)
+        if stumbled is not None and not self._draining:
+            log.warning("run.stumbled", run=run.run_id, error=str(stumbled))
+            await self._strike(run)
 
     async def _prepare(self, run: Run) -> Attempt | None:
         """Return an attempt at the run; None when it isn't to be tried now, or never again."""
         taken_over = self.claim.taken_over and run.status is RunStatus.RUNNING
         if taken_over and run.run_id not in self._struck:
             self._struck.add(run.run_id)
-            strikes = await self._claims.strike(run.run_id)
-            if strikes > self._options.attempts_max:
-                await self._give_up(run, strikes)
-                return None
-            if strikes > 1 and await self._back_off(run, strikes):
+            if await self._strike(run, free=1):
                 return None
         scribe = Scribe(
             run,
@@ -171,16 +179,20 @@ class Owner:
             reason = "drain"
         return Attempt(run, self._workflows.loaded[run.workflow], scribe, reason=reason)
 
-    async def _back_off(self, run: Run, strikes: int) -> bool:
-        """Pause before a run that brings its workers down is tried again; return whether something came up."""
-        pause = min(self._options.retry_backoff_s * 2 ** (strikes - 2), RETRY_BACKOFF_MAX_S)
-        log.warning("run.backoff", run=run.run_id, strikes=strikes, backoff_s=pause)
-        try:
-            async with asyncio.timeout(pause):
-                await self._docket.news()
-        except TimeoutError:
+    async def _strike(self, run: Run, *, free: int = 0) -> bool:
+        """Count an attempt that brought the run nowhere, and pause; return whether to look around before going on.
+
+        The first `free` ones in a row cost no pause. A run that has used up its attempts is given up.
+        """
+        strikes = await self._claims.strike(run.run_id)
+        if strikes > self._options.attempts_max:
+            await self._give_up(run, strikes)
+            return True
+        if strikes <= free:
             return False
-        return True
+        pause = min(self._options.retry_backoff_s * 2 ** (strikes - free - 1), RETRY_BACKOFF_MAX_S)
+        log.warning("run.backoff", run=run.run_id, strikes=strikes, backoff_s=pause)
+        return await first_of(self._docket.news(), self._clock.sleep(pause)) == 0
 
     async def _listen(self, attempt: Attempt) -> None:
         """Have commands settled while a run executes."""

@@ -82,9 +82,7 @@ class Attempt:
         try:
             await self._begin()
             if self._cancellation is None and not self._draining:
-                self._task = asyncio.create_task(
-                    self.workflow.executor.execute(self.scribe), name=f"run:{self.run.run_id}"
-                )
+                self._task = asyncio.create_task(self._run(), name=f"run:{self.run.run_id}")
                 await asyncio.wait(
                     [self._task, self._given_up], return_when=asyncio.FIRST_COMPLETED
                 )
@@ -96,10 +94,17 @@ class Attempt:
         except asyncio.CancelledError:
             if self._task is not None and not self._task.done():
                 self._task.cancel()
-                await asyncio.wait([self._task])
+                await asyncio.wait([self._task], timeout=CANCEL_GRACE_S)
             raise
         finally:
             self.scribe.close()
+
+    async def _run(self) -> JsonValue:
+        try:
+            return await self.workflow.executor.execute(self.scribe)
+        except SystemExit as error:
+            # asyncio would end the whole worker with it.
+            raise RuntimeError(f"the workflow called sys.exit({error.code!r})") from error
 
     async def _begin(self) -> None:
         scribe, run = self.scribe, self.run
@@ -135,7 +140,7 @@ class Attempt:
     async def _end(self) -> None:
         """Record the end. The first of completion and cancellation wins; there is no await between the two looks."""
         task = self._task if self._task is not None and self._task.done() else None
-        error = None if task is None or task.cancelled() else task.exception()
+        error = None if task is None or task.cancelled() else _cause(task.exception())
         if isinstance(error, Fenced):
             raise error
         if isinstance(error, StoreUnavailable) and self._cancellation is None:
@@ -201,3 +206,14 @@ class Attempt:
         if self.run.started_at is None:
             return int((time.monotonic() - self._began) * 1000)
         return max(0, int((datetime.now(UTC) - self.run.started_at).total_seconds() * 1000))
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Return what a workflow's branches agree on: when all of them wait, the run waits."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [_cause(one) for one in error.exceptions]
+    for kind in (Fenced, StoreUnavailable):
+        if found := next((cause for cause in causes if isinstance(cause, kind)), None):
+            return found
+    return causes[0] if all(isinstance(cause, Waiting) for cause in causes) else error

@@ -5,6 +5,7 @@ appended. What has no key (the pieces of a streamed message) may be recorded aga
 that with `step.restarted`.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,12 +18,18 @@ from pydantic import JsonValue
 from holdfast.events.catalog import Event
 from holdfast.events.clock import Clock
 from holdfast.events.codec import to_json
-from holdfast.events.errors import EventInvalid
+from holdfast.events.errors import EventInvalid, EventTooLarge
 from holdfast.events.recorded import Context, Emission
 from holdfast.events.store import Effect, Journal, Run, RunChange, RunStatus, StepResult
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS, Coalescer, Delta
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
+
+# A key is a path of names; the index that keeps it unique takes 2,700 bytes, and 512 characters may be 2,048.
+KEY_CHARS_MAX = 512
+
+# 4 MiB: what one commit of ours may weigh. Keep larger results elsewhere and record where.
+RESULT_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Waiting(BaseException):
@@ -66,7 +73,9 @@ class Scribe:
         self._results = dict(journal.results)
         self._log, self._recorder = session, recorder
         self._last: Entry | None = None
-        self._over = False
+        self.over = False  # nothing more is recorded for this attempt, whatever still runs for it
+        self._waiting: dict[str, Any] = {}
+        self._due_in_s = math.inf
         self._got_further = False
         self.waits = False  # whether the run's row says, or is about to say, that it waits
         self._coalescer = Coalescer(self._append_delta, window_ms=coalesce_ms, chars=coalesce_chars)
@@ -112,6 +121,10 @@ class Scribe:
         an event that can't be written and Nondeterminism when the key is recorded for another type.
         """
         if key is not None:
+            if len(key) > KEY_CHARS_MAX:
+                raise EventInvalid(
+                    f"a key of {len(key)} characters is over {KEY_CHARS_MAX}: {key[:80]}…"
+                )
             if (found := self._keys.get(key)) is not None:
                 if found[1] != event.type:
                     raise Nondeterminism(key, found[1], event.type)
@@ -140,6 +153,8 @@ class Scribe:
     def remember(self, key: str, value: Any) -> StepResult:
         """Return the effect that records `value` under `key`, for an event that carries it along."""
         body = to_json(value)
+        if len(body) > RESULT_BYTES_MAX:
+            raise EventTooLarge(f"result of {key}", len(body), RESULT_BYTES_MAX)
         self._results[key] = body
         return StepResult(self.run.run_id, key, body)
 
@@ -164,9 +179,15 @@ class Scribe:
         `waiting` maps the ids of the inputs it waits for to their prompt, schema and deadline; `due_in_s` is when it
         is claimed in any case (math.inf: never by time alone).
         """
+        # Branches that wait at the same time wait together: the row tells of all of them.
         self.waits = True
+        self._waiting |= waiting
+        self._due_in_s = min(self._due_in_s, due_in_s)
         change = RunChange(
-            run_id=self.run.run_id, status=RunStatus.WAITING, waiting=waiting, due_in_s=due_in_s
+            run_id=self.run.run_id,
+            status=RunStatus.WAITING,
+            waiting=dict(self._waiting),
+            due_in_s=self._due_in_s,
         )
         await self.emit_with(emissions, [change])
         await self.durable()
@@ -178,7 +199,7 @@ class Scribe:
 
     def finish(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
         """Append the attempt's last words; whatever still runs for it can't append after them."""
-        if not self._over:
+        if not self.over:
             self._coalescer.flush()
         # An event that can't be written is the caller's to replace: only then is it over.
         entry = self._last = self._log.add(emissions, effects)
@@ -188,7 +209,7 @@ class Scribe:
 
     def close(self) -> None:
         """End the attempt: nothing more is appended, whoever tries is told that it is fenced."""
-        self._over = True
+        self.over = True
         self._coalescer.close()
 
     def now(self) -> datetime:
@@ -196,7 +217,7 @@ class Scribe:
         return self.clock.now()
 
     def _append_delta(self, delta: Delta, context: Context) -> None:
-        if not self._log.fenced and not self._over:
+        if not self._log.fenced and not self.over:
             self._append([Emission(delta, context)], ())
 
     def _progress(self) -> Sequence[Effect]:
@@ -207,7 +228,7 @@ class Scribe:
         return (self.remember(f"attempt@{self.attempt}", True),)
 
     def _append(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
-        if self._over:
+        if self.over:
             raise Fenced(f"the attempt at run {self.run.run_id} is over")
         entry = self._last = self._log.add(emissions, effects)
         self._recorder.submit(self._log)

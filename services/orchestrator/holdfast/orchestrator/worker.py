@@ -17,6 +17,7 @@ from holdfast.events.store import Claim, Store
 from holdfast.orchestrator.lease import LeaseKeeper
 from holdfast.orchestrator.owner import Owner, OwnerOptions
 from holdfast.orchestrator.publishing import StreamPublisher
+from holdfast.orchestrator.racing import first_of
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.session_log import Fenced
 from holdfast.orchestrator.workflow import Workflows
@@ -138,14 +139,17 @@ class Worker:
         self._look.clear()
         found = 0
         try:
-            await self._leases.active()
+            # A drain sets `look`: it must not wait for leases that may never come back.
+            await first_of(self._leases.active(), self._look.wait())
+            if self._draining or self._leases.suspended:
+                return
             found = await self._claim(group)
             await self._tell_owners(list(self._owners))
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
         if found < CLAIM_MAX:
             pause = jittered(self._options.poll_s, 0.2, self._chance)
-            await _first(self._look.wait(), self._clock.sleep(pause))
+            await first_of(self._look.wait(), self._clock.sleep(pause))
 
     async def _claim(self, group: asyncio.TaskGroup) -> int:
         room = min(CLAIM_MAX, self._options.sessions_max - len(self._owners))
@@ -252,13 +256,3 @@ class Worker:
             log.warning("store.away", error=str(error))
             return False
         return True
-
-
-async def _first(*waits: Awaitable[object]) -> None:
-    """Wait for whichever comes first."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
