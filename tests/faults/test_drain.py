@@ -10,6 +10,7 @@ from tests.faults.evidence import check_ledger, check_log, check_ticks
 from tests.faults.rig import Rig, elapsed, now, other, rigged
 
 pytestmark = [
+    pytest.mark.alone,  # a promised bound is asserted: nothing else may use the cores
     pytest.mark.fault,
     pytest.mark.e2e,
     pytest.mark.postgres,

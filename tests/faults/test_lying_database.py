@@ -5,6 +5,7 @@ at least noticed: the client is reset to what survived, and goes on from there.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,17 +15,15 @@ from holdfast.local.postgres_server import PostgresServer
 from tests.e2e.stack import Stack
 from tests.faults.breaking import fault_marks, stack_of, until
 from tests.faults.swarm import Client, following, of_run, seq_of
-from tests.servers import make_server_dir
 
 pytestmark = [*fault_marks, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
+def postgres(place: Path) -> Iterator[PostgresServer]:
     """A Postgres that confirms a commit before it is on disk, and takes its time with the disk."""
     settings = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
-    place = make_server_dir() / "lying-postgres"
-    with PostgresServer(place, binary=postgres_bin_dir(), settings=settings) as server:
+    with PostgresServer(place / "lying", binary=postgres_bin_dir(), settings=settings) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from holdfast.local.redis_server import RedisServer
 from tests.e2e.stack import Stack
 from tests.faults.breaking import THOROUGH, cancel, connected, fault_marks, stack_of, until
 from tests.faults.swarm import Client, following, of_run
-from tests.servers import make_server_dir
 
 pytestmark = [*fault_marks, pytest.mark.timeout(600 if THOROUGH else 180)]
 
@@ -45,9 +45,9 @@ return #entries
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
+def redis(place: Path) -> Iterator[RedisServer]:
     """A Redis that no supervisor brings back."""
-    with RedisServer(make_server_dir() / "redis", binary=redis_binary()) as server:
+    with RedisServer(place / "redis", binary=redis_binary()) as server:
         yield server
 
 

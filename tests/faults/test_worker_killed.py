@@ -20,6 +20,7 @@ from tests.faults.gates import Commit, gate
 from tests.faults.rig import LEASE_S, TAKEOVER_SLACK_S, Rig, elapsed, now, rigged
 
 pytestmark = [
+    pytest.mark.alone,  # a promised bound is asserted: nothing else may use the cores
     pytest.mark.fault,
     pytest.mark.e2e,
     pytest.mark.postgres,
