@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from holdfast.local.ladder import postgres_bin_dir, redis_binary
+from holdfast.local.postgres_server import PostgresServer
+from holdfast.local.redis_server import RedisServer
 from tests.servers import (
     Servers,
     create_database,
@@ -12,10 +16,6 @@ from tests.servers import (
     redis_names,
     run_elsewhere,
 )
-
-from holdfast.local.ladder import postgres_bin_dir, redis_binary
-from holdfast.local.postgres_server import PostgresServer
-from holdfast.local.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -121,10 +121,10 @@ class Owner:
 
     async def renew(self, lease_s: float) -> bool:
         """Extend the lease; tell whether it was still this worker's."""
-        owned = await self.store.claims.renew(
+        lost = await self.store.claims.renew(
             self.worker, {self.session: self.epoch}, lease_s=lease_s
         )
-        return self.session in owned
+        return self.session not in lost
 
     async def release(self, *, published: int = 0) -> None:
         """Give the session up."""

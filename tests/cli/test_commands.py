@@ -12,7 +12,7 @@ from holdfast.cli.exits import sentence_of
 from holdfast.client import ProblemError
 from holdfast.events.catalog import MODELS
 from tests.cli.gateway import CANCELLED, FAILED, HOSTILE, STORY, FakeGateway
-from tests.client.scripted import Scripted, body, in_thread
+from tests.client.scripted import Reply, Request, Scripted, body, in_thread
 
 HARMLESS = "[2J]0;owned31mevil"
 
@@ -110,6 +110,11 @@ def test_input_comes_from_a_file_or_from_stdin(server: Scripted, tmp_path: Path)
         ["tail", "s", "--after", "-1"],
         ["tail", "s", "--after", "x"],
         ["tail", "s", "--url", "no url"],
+        ["tail", "s", "--url", "http://127.0.0.1:99999"],
+        ["workflows", "--url", "http://127.0.0.1:99999"],
+        ["workflows", "--url", "http://[::1"],
+        ["workflows", "--url", "http://a\tb"],
+        ["workflows", "--url", "ftp://somewhere"],
         ["tail", ".."],
         ["replay", "s", "--speed", "-1"],
         ["nonsense"],
@@ -129,6 +134,31 @@ def test_bad_usage_ends_with_2_and_no_traceback(
     assert "rror: " in result.stderr
     assert "Traceback" not in result.stderr
     assert server.requests == []
+
+
+@pytest.mark.parametrize("words", [["workflows"], ["tail", "s"]])
+@pytest.mark.parametrize("location", ["/v1/round", "gopher://elsewhere"])
+def test_whoever_redirects_for_ever_or_to_nowhere_is_no_gateway(words: list[str], location: str):
+    async def redirect(request: Request, reply: Reply) -> None:
+        await reply.status(307, headers={"location": location})
+
+    with in_thread(redirect) as server:
+        result = holdfast(*words, "--url", server.url)
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.count("\n") == 1
+    assert f"{server.url} does not answer like a Holdfast gateway" in result.stderr
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_gateways(gateway: FakeGateway):
+    async def garbled(request: Request, reply: Reply) -> None:
+        await reply.status(200, b"not packed at all", {"content-encoding": "gzip"})
+
+    with in_thread(garbled) as server:
+        result = holdfast("workflows", "--url", server.url)
+
+    assert result.exit_code == 3
+    assert "does not answer like a Holdfast gateway" in result.stderr
 
 
 def test_a_refusal_ends_with_2_and_says_the_gateways_sentence(

@@ -15,6 +15,10 @@ from holdfast.cli.checks_postgres import (
 )
 from holdfast.cli.checks_redis import judge_redis
 from holdfast.cli.findings import Level
+from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
+from holdfast.gateway import app as gateway_app
+from holdfast.orchestrator.app import STORE_CONNECTIONS
+from holdfast.orchestrator.executors.langgraph_saver import CHECKPOINT_CONNECTIONS
 from tests.cli.gateway import FakeGateway
 from tests.client.scripted import in_thread
 
@@ -59,6 +63,12 @@ def test_connections_are_added_up_over_all_processes():
     assert "8 gateways × 6 + 7 workers × 8 = 104 of 97 allowed" in few.says
 
 
+def test_what_is_added_up_is_what_the_services_open():
+    pools = gateway_app.POOL_MAX, STORE_CONNECTIONS + 1 + CHECKPOINT_CONNECTIONS
+
+    assert pools == (GATEWAY_CONNECTIONS, WORKER_CONNECTIONS)
+
+
 def test_connections_that_others_hold_are_told_of():
     assert judge_connections(90, 97, gateways=1, workers=1).level is Level.WARN
 
@@ -68,7 +78,7 @@ def test_a_clock_that_is_off_is_told_of(skew_s: float, level: Level):
     assert judge_skew("clock", skew_s).level is level
 
 
-@pytest.mark.parametrize(("major", "level"), [(12, "fail"), (15, "warn"), (18, "ok")])
+@pytest.mark.parametrize(("major", "level"), [(13, "fail"), (15, "warn"), (18, "ok")])
 def test_old_postgres_versions_are_told_of(major: int, level: str):
     assert judge_version(f"{major}.1", major).level == level
 
@@ -152,6 +162,16 @@ def test_servers_that_are_away_fail_and_passwords_stay_untold(tmp_path: Path):
     assert failed == {"postgres", "redis", "gateway"}
     assert all(f["do"] for f in found if f["level"] != "ok")
     assert "hush" not in result.output
+
+
+def test_an_address_that_is_none_is_a_finding_and_no_traceback(tmp_path: Path):
+    words = ["doctor", "--url", "http://127.0.0.1:99999", "--data-dir", str(tmp_path)]
+
+    result = CliRunner().invoke(app, words)
+
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert "'http://127.0.0.1:99999' is not the URL of a gateway" in result.stdout
 
 
 @pytest.mark.redis

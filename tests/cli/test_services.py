@@ -11,8 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli.app import app
+from holdfast.orchestrator.settings import SAMPLES
 
-NAMES = ("HOLDFAST_HOST", "HOLDFAST_PORT", "HOLDFAST_I_KNOW_THERE_IS_NO_AUTH", "HOLDFAST_WORKFLOWS")
+NAMES = (
+    "HOLDFAST_HOST",
+    "HOLDFAST_PORT",
+    "HOLDFAST_I_KNOW_THERE_IS_NO_AUTH",
+    "HOLDFAST_UNSAFE_DEV",
+    "HOLDFAST_WORKFLOWS",
+)
 
 
 @pytest.fixture
@@ -71,6 +78,17 @@ def test_an_orchestrators_workflows_are_joined(service: Callable[[str], dict[str
     assert seen == {"HOLDFAST_WORKFLOWS": "a.b,c", "argv": []}
 
 
+@pytest.mark.parametrize("name", ["gateway", "orchestrator"])
+def test_both_services_take_the_flag_that_the_doctor_names(
+    service: Callable[[str], dict[str, Any]], name: str
+):
+    seen = service(f"holdfast.{name}.__main__")
+
+    assert CliRunner().invoke(app, [name, "--unsafe-dev"]).exit_code == 0
+
+    assert seen == {"HOLDFAST_UNSAFE_DEV": "1", "argv": []}
+
+
 def test_a_service_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "holdfast.gateway.__main__", None)
 
@@ -91,6 +109,8 @@ def test_dev_hands_its_options_to_the_supervisor_and_ends_with_its_status(
         return 7
 
     monkeypatch.setattr("holdfast.local.supervisor.run_dev", run_dev)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "more.py").touch()
     words = ["dev", "my.flows", "more.py", "--port", "9000", "--orchestrators", "2"]
     words += ["--gateways", "3", "--data-dir", str(tmp_path), "--quiet"]
 
@@ -99,9 +119,34 @@ def test_dev_hands_its_options_to_the_supervisor_and_ends_with_its_status(
     (options,) = given
     assert (result.exit_code, result.stdout) == (7, "ready http://127.0.0.1:1234\n")
     assert (options.app, options.port, options.orchestrators, options.gateways) == (
-        ("my.flows", "more.py"),
+        ("my.flows", str(tmp_path / "more.py"), *SAMPLES),
         9000,
         2,
         3,
     )
     assert (options.data_dir, options.quiet) == (tmp_path, True)
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("nowhere/flows.py", "there is no file nowhere/flows.py"),
+        ("a.flows,b.flows", "'a.flows,b.flows': modules and files are given one by one"),
+        ("here/flows.py", "the workers cannot be told a path with a comma"),
+    ],
+)
+def test_workflows_that_cannot_be_loaded_are_told_of_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, sentence: str
+):
+    place = tmp_path / "a,b" / "here"
+    place.mkdir(parents=True)
+    (place / "flows.py").touch()
+    monkeypatch.chdir(place.parent)
+
+    result = CliRunner().invoke(app, ["dev", word, "--data-dir", str(tmp_path / "data")])
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()

@@ -269,6 +269,69 @@ async def test_the_servers_retry_is_the_least_that_is_waited():
     assert all(slept == pytest.approx(3.5) for slept in clock.slept)
 
 
+def crashing(stream: bytes) -> Turn:
+    """A gateway that asks for 3.5 s in its first frame, as each does, and then isn't there any
+    more.
+    """
+    return sending(b"retry: 3500\n\n" + stream)
+
+
+async def test_after_a_crash_the_next_gateway_is_tried_at_once():
+    """`retry:` is for one gateway's return; another one is there already."""
+    clock = QuickClock()
+    async with (
+        turns(crashing(frame(1))).serve() as first,
+        turns(crashing(frame(2))).serve() as second,
+        Holdfast([first.url, second.url], clock=clock, backoff=Backoff(0.1, 100)) as holdfast,
+    ):
+        events = holdfast.follow("s")
+        assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
+
+    assert len(clock.slept) == 2
+    assert all(0.1 <= slept <= 0.2 for slept in clock.slept)
+
+
+async def test_when_every_gateway_was_tried_the_servers_retry_is_waited():
+    clock = QuickClock()
+    async with turns().serve() as gone, turns().serve() as gone_too:
+        pass
+    async with (
+        turns(crashing(frame(1))).serve() as first,
+        Holdfast(
+            [first.url, gone.url, gone_too.url], clock=clock, backoff=Backoff(0.1, 1)
+        ) as holdfast,
+    ):
+        events = holdfast.follow("s")
+        assert [(await anext(events)).seq for _ in range(2)] == [1, 2]
+
+    assert len(clock.slept) == 3
+    assert max(clock.slept[:2]) <= 0.4
+    assert clock.slept[2] == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        sending(b"retry: 3500\n\n", cut=False),
+        sending(b"retry: 3500\n\n" + frame(1), cut=False),
+        crashing(frame(1) + control("drain")),
+    ],
+)
+async def test_the_retry_of_a_gateway_that_refuses_or_drains_is_waited_before_any_other(
+    leaving: Turn,
+):
+    """Else the clients of a fleet that drains would come back to it all at once."""
+    clock = QuickClock()
+    async with (
+        turns(leaving).serve() as first,
+        turns().serve() as second,
+        Holdfast([first.url, second.url], clock=clock, backoff=Backoff(0.1, 1)) as holdfast,
+    ):
+        assert await collect(holdfast.follow("s")) == ALL
+
+    assert clock.slept[:1] == [pytest.approx(3.5)]
+
+
 async def test_retry_after_is_waited_for():
     clock = QuickClock()
     async with (

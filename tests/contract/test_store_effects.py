@@ -17,6 +17,10 @@ async def queued(owner: Owner) -> str:
     return (await ask_run(owner.store, owner.session_id)).run_id
 
 
+async def strike(owner: Owner, run_id: str) -> int:
+    return await owner.store.claims.strike(run_id, session=owner.session, epoch=owner.epoch)
+
+
 async def found(store: Store, run_id: str) -> Run:
     return await store.desk.run(TENANT, run_id)
 
@@ -60,6 +64,35 @@ async def test_every_end_is_an_end(store: Store, status: RunStatus):
     run = await found(store, run_id)
     assert (run.status, run.started_at) == (status, None)
     assert run.ended_at is not None
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.FAILED])
+async def test_nothing_changes_a_run_that_has_ended(store: Store, status: RunStatus):
+    """Else a writer's slip would bring a run back whose terminal event its readers have seen."""
+    owner = await owned_session(store)
+    run_id = await running(owner)
+    await owner.change(run_id, RunStatus.COMPLETED)
+    ended = await found(store, run_id)
+
+    await owner.change(run_id, status, waiting=QUESTION, due_in_s=0, attempts=9)
+
+    assert await found(store, run_id) == ended
+    assert list(await store.claims.open_runs(owner.session)) == []
+
+
+async def test_nothing_in_a_batch_changes_a_run_that_ended_in_it(store: Store):
+    owner = await owned_session(store)
+    run_id = await running(owner)
+
+    await owner.append(
+        effects=[
+            RunChange(run_id=run_id, status=RunStatus.COMPLETED),
+            RunChange(run_id=run_id, status=RunStatus.RUNNING, attempts=9),
+        ],
+    )
+
+    run = await found(store, run_id)
+    assert (run.status, run.attempts) == (RunStatus.COMPLETED, 1)
 
 
 async def test_what_a_change_does_not_name_stays_as_it_is(store: Store):
@@ -215,13 +248,13 @@ async def test_the_first_result_of_a_step_stands(store: Store):
 async def test_strikes_are_counted_in_a_row_until_a_new_step_is_recorded(store: Store):
     owner = await owned_session(store)
     run_id = await running(owner)
-    assert [await store.claims.strike(run_id) for _ in range(3)] == [1, 2, 3]
+    assert [await strike(owner, run_id) for _ in range(3)] == [1, 2, 3]
     assert (await found(store, run_id)).strikes == 3
 
     await owner.append(delta(), effects=[StepResult(run_id, "a#0", b"1")])
     assert (await found(store, run_id)).strikes == 0
 
-    assert await store.claims.strike(run_id) == 1
+    assert await strike(owner, run_id) == 1
 
 
 async def test_a_step_that_was_recorded_before_clears_no_strikes(store: Store):
@@ -229,9 +262,23 @@ async def test_a_step_that_was_recorded_before_clears_no_strikes(store: Store):
     owner = await owned_session(store)
     run_id = await running(owner)
     await owner.append(effects=[StepResult(run_id, "a#0", b"1")])
-    await store.claims.strike(run_id)
+    await strike(owner, run_id)
 
     await owner.append(delta(), effects=[StepResult(run_id, "a#0", b"1")])
     await owner.change(run_id, RunStatus.RUNNING)
 
     assert (await found(store, run_id)).strikes == 1
+
+
+async def test_only_the_owner_strikes(store: Store):
+    owner = await owned_session(store)
+    other = await owned_session(store, "other", worker="w2")
+    run_id = await running(owner)
+
+    former = await store.claims.strike(run_id, session=owner.session, epoch=owner.epoch - 1)
+    foreign = await store.claims.strike(run_id, session=other.session, epoch=other.epoch)
+    await owner.release()
+    released = await strike(owner, run_id)
+
+    assert (former, foreign, released) == (0, 0, 0)
+    assert (await found(store, run_id)).strikes == 0

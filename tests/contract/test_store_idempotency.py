@@ -1,9 +1,11 @@
 """The same request twice: one effect, one answer."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from holdfast.events.clock_manual import ManualClock
 from holdfast.events.commands import CommandKind, OnBusy
 from holdfast.events.errors import KeyInFlight, KeyReused, SessionBusy
 from holdfast.events.store import Idempotency, RunRequest, RunStatus, Store, Ticket
@@ -32,6 +34,18 @@ async def test_the_same_start_of_a_new_session_makes_one_session(store: Store):
 
     assert again == first
     assert len((await store.desk.sessions(TENANT)).items) == 1
+
+
+async def test_a_start_is_remembered_with_its_ticket_and_nothing_else_is(store: Store):
+    await owned_session(store)
+    before = await store.desk.remembered(TENANT, SAME)
+    ticket = await store.desk.start(TENANT, "s", REQUEST, idempotency=SAME)
+
+    assert before is None
+    assert await store.desk.remembered(TENANT, SAME) == ticket
+    assert await store.desk.remembered("another", SAME) is None
+    with pytest.raises(KeyReused):
+        await store.desk.remembered(TENANT, OTHER)
 
 
 async def test_the_same_creation_again_shows_the_session_that_it_made(store: Store):
@@ -115,3 +129,16 @@ async def test_the_same_request_many_times_at_once_is_carried_out_once(store: St
 
     assert len(tickets) == 1
     assert len(await store.desk.runs(TENANT, "s")) == 1
+
+
+async def test_an_answer_is_kept_for_a_day(memory_store: Store, manual_clock: ManualClock):
+    desk = memory_store.desk
+    first = await desk.start(TENANT, None, REQUEST, idempotency=SAME)
+
+    await manual_clock.advance(timedelta(hours=23).total_seconds())
+    await memory_store.claims.expire_due(limit=10)
+    assert await desk.start(TENANT, None, REQUEST, idempotency=SAME) == first
+
+    await manual_clock.advance(timedelta(hours=2).total_seconds())
+    await memory_store.claims.expire_due(limit=10)
+    assert await desk.start(TENANT, None, REQUEST, idempotency=SAME) != first

@@ -57,7 +57,7 @@ async def test_a_renewed_lease_holds(store: Store, passes: Passes):
     assert list(await claim_all(store, "w2", lease_s=LEASE_S)) == []
 
 
-async def test_a_renewal_tells_which_sessions_are_still_owned(store: Store):
+async def test_a_renewal_tells_which_sessions_are_lost(store: Store):
     mine = await owned_session(store, "s1")
     foreign = await owned_session(store, "s2", worker="w2")
     former = await owned_session(store, "s3")
@@ -65,7 +65,7 @@ async def test_a_renewal_tells_which_sessions_are_still_owned(store: Store):
     await former.release()
     await claim_one(store, "w1")
 
-    kept = await store.claims.renew(
+    lost = await store.claims.renew(
         "w1",
         {
             mine.session: mine.epoch,
@@ -76,7 +76,7 @@ async def test_a_renewal_tells_which_sessions_are_still_owned(store: Store):
         lease_s=30,
     )
 
-    assert kept == {mine.session}
+    assert lost == {former.session, foreign.session, 4711}
 
 
 async def test_a_released_session_is_not_renewed(store: Store):

@@ -1,7 +1,9 @@
 """The workflows that workers announce, and the store's word on itself."""
 
 from dataclasses import replace
+from datetime import timedelta
 
+from holdfast.events.clock_manual import ManualClock
 from holdfast.events.store import Store, WorkflowInfo
 from tests.contract.conftest import Passes
 from tests.factories import owned_session
@@ -85,6 +87,31 @@ async def test_a_worker_that_is_gone_leaves_its_workflows_known(store: Store):
 
     await store.registry.announce("w1", [TEAM])
     assert await listed(store) == [("team", "1", ["w1"])]
+
+
+async def test_workflows_that_no_worker_has_announced_for_a_week_are_forgotten(
+    memory_store: Store, manual_clock: ManualClock
+):
+    await memory_store.registry.announce("w1", [TEAM])
+    await memory_store.registry.withdraw("w1")
+    await manual_clock.advance(timedelta(days=6).total_seconds())
+    await memory_store.registry.announce("w2", [TICKER])
+    await memory_store.claims.expire_due(limit=10)
+    assert await listed(memory_store) == [("team", "1", []), ("ticker", "1", ["w2"])]
+
+    await manual_clock.advance(timedelta(days=1, seconds=1).total_seconds())
+    await memory_store.claims.expire_due(limit=10)
+
+    assert await listed(memory_store) == [("ticker", "1", [])]
+
+
+async def test_a_withdrawn_workflow_is_not_forgotten_at_once(store: Store):
+    await store.registry.announce("w1", [TEAM])
+    await store.registry.withdraw("w1")
+
+    await store.claims.expire_due(limit=10)
+
+    assert await listed(store) == [("team", "1", [])]
 
 
 async def test_a_store_names_its_log_and_its_version(store: Store):

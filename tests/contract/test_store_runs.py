@@ -110,6 +110,18 @@ async def test_a_run_that_interrupts_has_every_unfinished_one_cancelled_first(st
     assert [c.body.get("reason") for c in commands[:2]] == ["mine", "interrupted by a newer run"]
 
 
+async def test_a_session_whose_erasure_is_asked_for_takes_no_runs(store: Store):
+    """Nothing may follow the erasure: a run that began after it would."""
+    owner = await owned_session(store)
+    await store.desk.erase(TENANT, "s")
+
+    with pytest.raises(SessionGone, match="being erased"):
+        await ask_run(store)
+
+    await owner.settle()
+    await ask_run(store)
+
+
 async def test_a_session_that_is_over_takes_no_runs(store: Store):
     owner = await owned_session(store)
 

@@ -1,7 +1,10 @@
 """Filtered streams and run streams: what is left out is accounted for, and a run's stream has its end."""
 
+import pytest
+
 from holdfast.events.kinds import FILTER_TYPES_MAX, TypeFilter
 from holdfast.events.store import SessionStatus
+from holdfast.gateway import catchup
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.ring import Entry
@@ -114,6 +117,25 @@ async def test_a_run_s_stream_has_its_terminal_event_whatever_its_filter():
         assert client.seqs == [6]
         assert live.seqs == [9]
         assert live.subscription.ending is Ending.COMPLETE
+
+
+async def test_a_run_s_far_end_is_looked_for_in_bounded_steps(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(catchup, "SCAN_SEQS_MAX", 3)
+    world = make_world()
+    world.tell("run.started", run_id="r1")
+    world.tell(*[DELTA] * 8)
+    world.tell("run.completed", run_id="r1")
+    async with world.hub:
+        await world.client(10)  # so that the ring is empty and the store is read
+        await world.settle()
+        before = len(world.log.reads)
+        client = await world.client(0, run_id="r1", run_ended=True)
+        looked = [after for _, after in world.log.reads[before:]]
+        await world.settle()
+
+        assert {0, 3, 6, 9} <= set(looked)
+        assert client.seqs == [1, 10]
+        assert client.ended
 
 
 async def test_an_ended_run_has_nothing_for_a_cursor_at_its_end():

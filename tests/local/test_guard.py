@@ -1,6 +1,7 @@
 """The guard alone: its wards ask no kernel for a death signal, so only the guard ends them."""
 
 import fcntl
+import json
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.fault
 # A supervisor that starts two wards, tells its guard, says their pids, and hangs.
 SUPERVISOR = """
 import fcntl, subprocess, sys, time
+from pathlib import Path
 from holdfast.local.guard import Guard, Ward
 from holdfast.local.processes import ProcessId
 
@@ -36,7 +38,7 @@ def ward(name, stage, on_term):
 wards = [ward("last", 2, "leave"), ward("stubborn", 1, "signal.SIG_IGN"), ward("first", 0, "leave")]
 lock = open(order)
 fcntl.flock(lock, fcntl.LOCK_EX)
-guard = Guard(lock.fileno())
+guard = Guard(lock.fileno(), Path(order).parent)
 guard.tell(wards[:1])
 guard.tell(wards)
 print(guard.pid, *(ward.pid for ward in wards), flush=True)
@@ -85,6 +87,19 @@ def test_the_lock_is_held_until_the_last_ward_is_gone(tmp_path):
     with order.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # returns when it is free
         assert not any(ward.is_alive() for ward in wards)
+
+
+def test_after_a_crash_the_list_of_processes_is_empty(tmp_path):
+    """Only the guard is left to say so; whoever reads it later must not take dead pids for live."""
+    (tmp_path / "processes.json").write_text('[{"name": "redis", "pid": 1, "address": "a:1"}]')
+    order, supervisor, _guard, wards = run(tmp_path, "time.sleep(60)")
+    supervisor.kill()
+    end(supervisor)
+
+    with order.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # returns when the guard has gone
+        assert not any(ward.is_alive() for ward in wards)
+        assert json.loads((tmp_path / "processes.json").read_text()) == []
 
 
 def test_signals_meant_for_the_supervisor_do_not_end_the_guard(tmp_path):

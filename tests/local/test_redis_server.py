@@ -101,7 +101,7 @@ def test_a_port_lost_between_choice_and_start_is_chosen_anew(server, server_dir,
     from holdfast.local import server as module
 
     choose = module.free_port
-    monkeypatch.setattr(module, "free_port", lambda host: next(ports, None) or choose(host))
+    monkeypatch.setattr(module, "free_port", lambda host, **_: next(ports, None) or choose(host))
 
     with RedisServer(server_dir / "second", binary=server.binary) as second:
         assert second.port != server.port

@@ -147,6 +147,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(data_dir):
         dev.process.kill()
 
         eventually(lambda: all_gone(family), "every process is gone")
+        eventually(lambda: dev.processes() == {}, "the list of processes is empty")
 
     with Dev(data_dir) as dev:
         dev.wait_ready()

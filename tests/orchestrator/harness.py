@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from holdfast.events.fold import fold, messages, without_attempts
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Claims, Run, RunRequest, RunStatus, Store, Ticket
-from holdfast.events.stream import Publisher
+from holdfast.events.stream import Publisher, Window
 from holdfast.orchestrator.app import Orchestrator
 from holdfast.orchestrator.lease import ClaimsConnection
 from holdfast.orchestrator.settings import OrchestratorSettings
@@ -36,7 +36,7 @@ _STREAMS = frozenset({"message", "reasoning", "llm"})
 _LOOK_S = 0.005
 
 
-class Stream(Publisher, Protocol):
+class Stream(Publisher, Window, Protocol):
     """A stream that also lets workers listen."""
 
     def hints(self) -> WorkHints:

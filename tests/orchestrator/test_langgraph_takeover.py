@@ -244,22 +244,29 @@ async def test_a_write_behind_the_fence_raises_fenced_and_is_not_stored(
     config: Any = {"configurable": {"thread_id": f"{made.session}/x", "checkpoint_ns": ""}}
     async with checkpoint_pool(database_url) as pool:
 
-        def saver(epoch: int) -> FencedSaver:
+        def saver(epoch: int, *, over: bool = False) -> FencedSaver:
             return FencedSaver(
-                pool, session=claim.session, epoch=epoch, on_writes=note, on_checkpoint=note
+                pool,
+                session=claim.session,
+                epoch=epoch,
+                over=lambda: over,
+                on_writes=note,
+                on_checkpoint=note,
             )
 
         owner, zombie = saver(claim.epoch), saver(claim.epoch - 1)
+        abandoned = saver(claim.epoch, over=True)
         where = await owner.aput(config, empty_checkpoint(), {}, {})
         await owner.aput_writes(where, [("a", 1)], "task-1")
         kept, heard = await _saved(database_url), list(told_of)
         assert (kept, heard[1:]) == (2, ["task-1"])
-        with pytest.raises(Fenced):
-            await zombie.aput(config, empty_checkpoint(), {}, {})
-        with pytest.raises(Fenced):
-            await zombie.aput_writes(where, [("a", 1)], "task-2")
-        with pytest.raises(Fenced):
-            await zombie.adelete_thread(f"{made.session}/x")
+        for late in (zombie, abandoned):
+            with pytest.raises(Fenced):
+                await late.aput(config, empty_checkpoint(), {}, {})
+            with pytest.raises(Fenced):
+                await late.aput_writes(where, [("a", 1)], "task-2")
+            with pytest.raises(Fenced):
+                await late.adelete_thread(f"{made.session}/x")
         assert (await _saved(database_url), told_of) == (kept, heard)
 
 
@@ -318,3 +325,54 @@ async def test_a_waiting_graph_is_answered_on_another_worker(
     events = await real_world.events(ticket.session)
     assert calls == ["draft"]
     assert data(events[-1])["result"] == "answer: yes"
+
+
+async def test_a_graph_of_agents_that_kills_its_workers_is_given_up(
+    real_world: World, database_url: str
+) -> None:
+    """Each attempt announces the agent anew; that is no progress."""
+    ticket = await real_world.ask("line", "go")
+
+    async def ended() -> bool:
+        return (await real_world.run(ticket)).status.ended
+
+    for n in range(4):
+        gate = Gate()
+        flow = chain("line", ("a", says("A")), ("gate", gate), agents=True)
+        async with graph_worker(
+            real_world, database_url, flow, name=f"w{n}", attempts_max=2
+        ) as rig:
+
+            async def came_to_something(gate: Gate = gate, n: int = n) -> bool:
+                restarts = types(await real_world.events(ticket.session)).count("step.restarted")
+                return (gate.came > 0 and restarts == n) or await ended()
+
+            await real_world.until(came_to_something)
+            await rig.crash()
+        if await ended():
+            break
+    last = (await real_world.events(ticket.session))[-1]
+    assert (last.type, data(last)["error"]["code"]) == ("run.failed", "poison")
+
+
+async def test_an_erasure_takes_the_checkpoints_of_every_graph(
+    real_world: World, database_url: str
+) -> None:
+    """Also of one that this worker has not loaded, and of no session whose number begins alike."""
+    one, two = chain("one", ("a", says("A"))), chain("two", ("a", says("A")))
+    async with graph_worker(real_world, database_url, one, two):
+        ticket = await real_world.ask("one", "go")
+        await real_world.reaches(ticket)
+        await real_world.reaches(await real_world.ask("two", "go", ticket.session_id))
+        await real_world.released(ticket)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(
+            "insert into langgraph.checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint)"
+            " values (%s, '', 'x', '{}')",
+            (f"{ticket.session}0/one",),
+        )
+        async with graph_worker(real_world, database_url, two, name="w2"):
+            await real_world.erase(ticket)
+            await real_world.has(ticket, "session.erased")
+        found = await connection.execute("select distinct thread_id from langgraph.checkpoints")
+        assert await found.fetchall() == [(f"{ticket.session}0/one",)]

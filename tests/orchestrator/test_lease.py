@@ -23,8 +23,10 @@ class Leases:
         self.renewals: list[float] = []
         self.sessions: list[dict[int, int]] = []
         self.away = False
+        self.breaks = 0  # so many renewals end in an error of no known kind
         self.lost: set[int] = set()
         self.opened = self.closed = 0
+        self.close_breaks = False
 
     async def open(self) -> "Leases":
         if self.away:
@@ -34,15 +36,20 @@ class Leases:
 
     async def close(self) -> None:
         self.closed += 1
+        if self.close_breaks:
+            raise RuntimeError("nor of this")
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
     ) -> frozenset[int]:
         if self.away:
             raise StoreUnavailable("away")
+        if self.breaks:
+            self.breaks -= 1
+            raise RuntimeError("nobody thought of this")
         self.renewals.append(time.monotonic())
         self.sessions.append(dict(sessions))
-        return frozenset(sessions) - self.lost
+        return frozenset(sessions) & self.lost
 
 
 Lost = list[tuple[int, int]]
@@ -150,3 +157,20 @@ async def test_stopping_ends_the_thread_and_closes_its_connection(
     await keeper.stop()
     assert leases.closed >= 1
     assert not keeper._thread.is_alive()
+
+
+async def test_no_error_ends_the_thread_that_renews(keeper: LeaseKeeper, leases: Leases) -> None:
+    leases.breaks, leases.close_breaks = 2, True
+    keeper.hold(1, 1)
+    await until(lambda: bool(leases.renewals))
+    assert keeper.alive
+    assert leases.opened == 3  # a connection that failed is not used again
+
+
+async def test_a_keeper_whose_thread_has_ended_is_not_alive(leases: Leases, lost: Lost) -> None:
+    keeper = make_keeper(leases, lost)
+    assert keeper.alive  # not begun yet
+    keeper.start()
+    assert keeper.alive
+    await keeper.stop()
+    assert not keeper.alive

@@ -4,12 +4,13 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from holdfast.events.catalog import RunCompleted, RunStarted
+from holdfast.events.catalog import RunCompleted, RunStarted, SessionCreated
+from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import Context, Emission, RecordedEvent
 from holdfast.events.store_memory import MemoryStore
 from holdfast.events.stream import REBASE_EVENTS, Published
@@ -20,7 +21,7 @@ from holdfast.orchestrator.session_log import SessionLog
 from holdfast.orchestrator.sweeper import Sweeper
 from tests.factories import TENANT
 from tests.orchestrator.harness import until
-from tests.orchestrator.units import Active, Counted, Faulty, Instant, emission
+from tests.orchestrator.units import Active, Counted, Faulty, Instant, emission, make_claim
 
 
 @dataclass
@@ -30,22 +31,36 @@ class Slow:
     stream: MemoryStream
     held: asyncio.Event = field(default_factory=asyncio.Event)
     calls: list[list[int]] = field(default_factory=list[list[int]])
+    wrong: set[int] = field(
+        default_factory=set[int]
+    )  # sessions whose key is something else in Redis
+
+    def check(self, session: int) -> None:
+        if session in self.wrong:
+            raise StreamUnavailable("WRONGTYPE")
 
     async def publish(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
     ) -> Published:
         self.calls.append([e.seq for e in events])
         await self.held.wait()
+        self.check(session)
         return await self.stream.publish(session, events, at_rest=at_rest)
 
     async def rebase(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
     ) -> Published:
         await self.held.wait()
+        self.check(session)
         return await self.stream.rebase(session, events, at_rest=at_rest)
 
     async def drop(self, session: int) -> None:
         await self.stream.drop(session)
+
+    async def read(
+        self, cursors: Mapping[int, int], *, limit: int
+    ) -> Mapping[int, Sequence[RecordedEvent]]:
+        return await self.stream.read(cursors, limit=limit)
 
     async def hint_work(self, session: int) -> None:
         await self.stream.hint_work(session)
@@ -80,8 +95,11 @@ class Press:
             await self.publishing.drained()
 
     async def window(self) -> list[int]:
-        found = await self.stream.read({self.log.session: 0}, limit=10_000)
-        return [e.seq for e in found[self.log.session]]
+        return await self.window_of(self.log.session)
+
+    async def window_of(self, session: int) -> list[int]:
+        found = await self.stream.read({session: 0}, limit=10_000)
+        return [e.seq for e in found[session]]
 
 
 async def own(store: MemoryStore, name: str = "s") -> SessionLog:
@@ -96,7 +114,14 @@ async def press() -> AsyncIterator[Press]:
     writer, slow = Faulty(store.writer), Slow(stream)
     slow.held.set()
     clock, chance = Instant(), random.Random(1)
-    publishing = StreamPublisher(slow, store.reader, observer=counted, clock=clock, chance=chance)
+    publishing = StreamPublisher(
+        slow,
+        store.reader,
+        mark_published=store.claims.mark_published,
+        observer=counted,
+        clock=clock,
+        chance=chance,
+    )
     recorder = Recorder(writer, publishing, Active(), observer=counted, clock=clock, chance=chance)
     tasks = [asyncio.create_task(t) for t in (recorder.run(), publishing.run())]
     yield Press(store, writer, stream, slow, publishing, recorder, counted, await own(store))
@@ -239,3 +264,86 @@ async def test_the_sweep_publishes_what_a_dead_owner_left(press: Press) -> None:
     assert await sweeper.sweep() == 1
     assert await press.window() == [1, 2]
     assert await sweeper.sweep() == 0
+
+
+async def test_a_window_that_ends_with_word_of_the_session_itself_may_expire(press: Press) -> None:
+    """A session that is created, or told of a refused command, and then left alone keeps no memory of Redis."""
+    log = press.log
+    log.add([Emission(SessionCreated())])
+    press.recorder.submit(log)
+    await press.recorded()
+    await press.drained()
+    assert press.stream.expires_in(log.session) is not None
+    log.add([Emission(RunStarted(workflow="w", workflow_version="1"), Context(run_id="r1"))])
+    press.recorder.submit(log)
+    await press.recorded()
+    await press.drained()
+    assert press.stream.expires_in(log.session) is None
+
+
+async def test_a_session_that_redis_refuses_is_not_the_others_business(press: Press) -> None:
+    other = await own(press.store, "other")
+    press.slow.wrong.add(other.session)
+    other.add([emission("x")])
+    press.recorder.submit(other)
+    clock = press.publishing._clock
+    assert isinstance(clock, Instant)
+    clock.stopped = True  # who waits, waits for ever
+    await until(lambda: press.counted.failures == 1)
+    await press.add("a")
+    await until(lambda: press.log.published == 1)
+    await press.add("b")
+    await until(lambda: press.log.published == 2)
+    assert await press.window() == [1, 2]
+
+
+async def test_what_is_published_after_the_release_is_nothing_for_the_sweep(press: Press) -> None:
+    press.slow.held.clear()
+    await press.add("a")
+    await until(lambda: bool(press.slow.calls))
+    press.log.fence()
+    await press.store.claims.release({press.log.session: press.log.epoch}, published={})
+    assert len(await press.store.claims.unpublished(limit=9)) == 1
+    press.slow.held.set()
+
+    async def told() -> bool:
+        return not await press.store.claims.unpublished(limit=9)
+
+    await until(told)
+
+
+@pytest.mark.parametrize("how", ["taken over", "released"])
+async def test_a_window_ahead_of_a_log_that_was_restored_is_dropped(press: Press, how: str) -> None:
+    """Redis has events of a log that failed over to a standby without them: they never happened."""
+    await press.add("a", "b")
+    await press.drained()
+    alien = SessionLog(make_claim(press.log.session, head=2), clock=Instant())
+    alien.add([emission("never"), emission("never"), emission("never")])
+    await press.stream.publish(press.log.session, alien.commit(alien.batch(9)[1]))
+    assert await press.window() == [1, 2, 3, 4, 5]
+
+    press.log.taken_over = how == "taken over"
+    press.publishing.catch_up(press.log)
+    if how == "released":
+        await press.add("c")
+    await press.drained()
+
+    assert await press.window() == ([1, 2] if how == "taken over" else [1, 2, 3])
+    found = await press.stream.read({press.log.session: 2}, limit=9)
+    assert [e.envelope["data"]["text"] for e in found[press.log.session]] in ([], ["c"])
+
+
+async def test_a_session_that_redis_refuses_does_not_end_the_sweep(press: Press) -> None:
+    logs = [await own(press.store, f"s{n}") for n in range(4)]
+    press.stream.down = True
+    for log in logs:
+        log.add([emission("a")])
+        press.recorder.submit(log)
+    await until(lambda: not any(log.pending for log in logs))
+    press.publishing._backlogs.clear()
+    await press.store.claims.release({log.session: log.epoch for log in logs}, published={})
+    press.stream.down = False
+    press.slow.wrong.update(log.session for log in logs[:2])
+    sweeper = Sweeper(press.store, press.slow, clock=Instant(), chance=random.Random(1))
+    assert await sweeper.sweep() == 2
+    assert [await press.window_of(log.session) for log in logs] == [[], [], [1], [1]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.events.errors import AppendRefused
+from holdfast.events.errors import AppendRefused, StoreBusy, StoreUnavailable
 from holdfast.events.store import Outcome, StepResult
 from holdfast.events.store_memory import MemoryStore
 from holdfast.orchestrator.recorder import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Recorder
@@ -238,15 +238,19 @@ async def test_nothing_is_appended_while_the_worker_is_suspended(desk: Desk) -> 
     await entry.durable()
 
 
+@pytest.mark.parametrize("error", [StoreBusy, StoreUnavailable])
 async def test_a_locked_session_holds_up_no_neighbour_and_is_recorded_when_it_is_free(
-    desk: Desk,
+    desk: Desk, error: type[StoreUnavailable]
 ) -> None:
     """Its row is locked by somebody: every statement that wants it fails, for as long as that takes."""
     locked, free = await desk.session("locked"), await desk.session("free")
     desk.writer.locked.add(locked.session)
+    desk.writer.lock_error = error
     stuck = [desk.add(locked, text) for text in ("a", "b")]
     together = desk.add(free, "a")
     await together.durable()
+    if error is StoreBusy:  # nothing was executed: nothing has to be looked up
+        assert desk.writer.resolved == []
     for text in "bcd":
         await desk.add(free, text).durable()
     assert not any(entry.committed for entry in stuck)
@@ -267,7 +271,7 @@ async def test_a_huge_step_result_is_recorded_aside(desk: Desk) -> None:
     await until(lambda: bool(desk.writer.calls))
     await desk.add(small, "meanwhile").durable()
     assert not big.committed
-    desk.writer.slow.clear()
+    desk.writer.hurried.set()
     await big.durable()
     assert await desk.texts(huge) == ["big"]
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from holdfast.events.catalog import Event, NotificationSent
 from holdfast.events.clock import SystemClock
-from holdfast.events.errors import StoreUnavailable
+from holdfast.events.errors import StoreBusy, StoreUnavailable
 from holdfast.events.recorded import Context, Emission, RecordedEvent
 from holdfast.events.store import Claim, Outcome, SessionBatch, Writer
 from holdfast.orchestrator.recorder import Recorder
@@ -51,6 +51,7 @@ class Instant:
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.stopped = False
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -60,7 +61,7 @@ class Instant:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(3600 if self.stopped else 0.001)
 
 
 class Active:
@@ -102,7 +103,7 @@ class Counted:
     def refused(self, sessions: int) -> None:
         self.fenced += sessions
 
-    def published(self, outcome: str, events: int) -> None:
+    def published(self, outcome: str) -> None:
         self.outcomes.append(outcome)
 
     def publish_failed(self) -> None:
@@ -123,7 +124,9 @@ class Faulty:
         self.late = 0  # so many are lost, and arrive after they were looked for
         self.resolve_fails = 0
         self.locked: set[int] = set()  # sessions whose row somebody has locked
-        self.slow: set[int] = set()  # sessions whose append takes its time
+        self.lock_error: type[StoreUnavailable] = StoreBusy
+        self.slow: set[int] = set()  # sessions whose append takes until `hurried`
+        self.hurried = asyncio.Event()
         self.broken: set[int] = set()  # sessions that nobody can append to
         self._late: list[SessionBatch] = []
 
@@ -131,12 +134,12 @@ class Faulty:
         self.calls.append(list(batches))
         await self.held.wait()
         sessions = {batch.session for batch in batches}
-        while sessions & self.slow:
-            await asyncio.sleep(0.001)
+        if sessions & self.slow:
+            await self.hurried.wait()
         if sessions & self.broken:
             raise RuntimeError("nobody thought of this")
         if sessions & self.locked:
-            raise StoreUnavailable("canceling statement due to lock timeout")
+            raise self.lock_error("canceling statement due to lock timeout")
         if self.late:
             self.late -= 1
             self._late.extend(batches)

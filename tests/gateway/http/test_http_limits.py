@@ -132,12 +132,12 @@ async def test_what_is_not_there_is_a_problem_too(
     "request_",
     [
         b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
-        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
-        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n"
         b"transfer-encoding: chunked\r\n\r\n{}",
-        b"BREW / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ],
 )
 async def test_what_is_not_http_is_answered_as_a_problem_and_closed(
@@ -159,7 +159,7 @@ async def test_a_header_that_never_ends_is_not_kept(served: Served):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == "The header is too large."
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nhost: x\r\n"])
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nhost: localhost\r\n"])
 async def test_who_does_not_finish_a_header_in_time_is_hung_up_on(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ):
@@ -175,7 +175,7 @@ async def test_the_header_deadline_does_not_end_a_served_connection(
     reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
 
     for _ in range(2):
-        writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.write(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         await reader.readuntil(b'{"status":"ok"}')
         await asyncio.sleep(0.1)  # longer than the deadline: nothing may happen
@@ -187,7 +187,7 @@ async def test_a_body_that_trickles_is_given_up(served: Served, monkeypatch: pyt
     monkeypatch.setattr(limits, "BODY_TIMEOUT_S", 0.05)
 
     answer = await served.raw(
-        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         b"content-length: 100\r\n\r\n{"
     )
 
@@ -199,7 +199,7 @@ async def test_a_caller_that_leaves_in_the_middle_of_its_body_asked_for_nothing(
     """What arrived may happen to be whole JSON; the rest of it was still on its way."""
     _, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
     writer.write(
-        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         b"content-length: 100\r\n\r\n{}"
     )
     await writer.drain()
@@ -213,7 +213,7 @@ async def test_a_caller_that_leaves_in_the_middle_of_its_body_asked_for_nothing(
 
 async def test_a_body_that_says_it_is_too_large_is_not_waited_for(served: Served):
     answer = await served.raw(
-        b"POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         b"content-length: 10000000000\r\n\r\n"
     )
 

@@ -1,3 +1,6 @@
+import asyncio
+import socket
+import time
 from typing import Any
 
 import pytest
@@ -5,7 +8,9 @@ from fastapi import FastAPI
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.gateway.problems import PROBLEM_MEDIA_TYPE
+from holdfast.gateway.server import SEND_BUFFER_BYTES
 from tests.gateway.http.conftest import Serve, Served, serving, settings_for_tests
+from tests.gateway.http.frames import eventually
 
 
 def away(*_: Any, **__: Any) -> Any:
@@ -40,6 +45,42 @@ async def test_readiness_reports_the_store_and_is_decided_by_the_drain_alone(
 
     assert (without.status_code, without.json()["postgres"]["reachable"]) == (200, False)
     assert (draining.status_code, draining.json()["status"]) == (503, "draining")
+
+
+async def test_a_store_that_hangs_and_cannot_be_cancelled_does_not_hold_up_readiness(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """The driver waits for Postgres to confirm a cancel: a stopped one never does."""
+    freed = asyncio.Event()
+    asked = 0
+
+    async def hang() -> Any:
+        nonlocal asked
+        asked += 1
+        await asyncio.shield(freed.wait())
+        raise StoreUnavailable("too late")
+
+    monkeypatch.setattr(served.store, "health", hang)
+    begun = time.monotonic()
+
+    ready = [await served.client.get("/readyz") for _ in range(2)]
+
+    assert time.monotonic() - begun < 1.0
+    assert [answer.json()["postgres"]["reachable"] for answer in ready] == [False, False]
+    assert asked == 1
+    freed.set()
+
+
+async def test_the_kernel_holds_little_for_a_reader_that_stalls(served: Served):
+    _, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+    await eventually(lambda: len(served.server.server_state.connections) == 1)
+
+    (connection,) = served.server.server_state.connections
+    accepted = connection.transport.get_extra_info("socket")
+    writer.close()
+
+    size = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert SEND_BUFFER_BYTES <= size <= 2 * SEND_BUFFER_BYTES  # Linux shows the double
 
 
 async def test_an_absent_store_is_a_503_that_says_when_and_not_where(

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,9 +8,11 @@ import pytest
 
 from holdfast.events.catalog.message import MessageCompleted, MessageDelta
 from holdfast.events.errors import StoreUnavailable
-from holdfast.gateway import pace
+from holdfast.events.store import Page
+from holdfast.gateway import catchup, pace
+from holdfast.gateway.gateway import FOLDS_MAX
 from tests.gateway.http.conftest import Served
-from tests.gateway.http.frames import named, parse, seqs
+from tests.gateway.http.frames import eventually, named, parse, seqs
 
 # What would be changed by anybody who parses and writes it again.
 DIFFICULT = '1.10 "quoted" \u2028 \u0085 é 😀 </script>'
@@ -65,6 +68,23 @@ async def test_a_filtered_page_moves_the_cursor_past_what_it_left_out(served: Se
     assert page(response) == ([2], 3, 3)
 
 
+async def test_a_filtered_page_says_how_far_it_looked(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """A filter that matches nothing would else go through millions of events in one statement."""
+    monkeypatch.setattr(catchup, "SCAN_SEQS_MAX", 2)
+    session_id, session = await served.session()
+    await served.worker.record(session, *[MessageDelta(message_id="m", text="x")] * 3, said("a"))
+    path = f"/v1/sessions/{session_id}/events"
+
+    first = await served.client.get(f"{path}?types=message.completed")
+    last = await served.client.get(f"{path}?types=message.completed&after=4")
+
+    assert page(first) == ([], 2, 5)
+    assert page(last) == ([5], 5, 5)
+    assert page(await served.client.get(path))[1] == 5
+
+
 @pytest.mark.parametrize("limit", ["0", "501", "x", "-1", "1.5"])
 async def test_a_limit_beyond_a_page_is_refused(served: Served, limit: str):
     await served.session("s")
@@ -114,6 +134,52 @@ async def test_a_long_session_is_folded_over_many_pages(served: Served):
 
     assert state["seq"] == 1501
     assert state["messages"][0]["content"] == "x" * 1500
+
+
+async def test_a_state_says_from_which_event_on_it_knows(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    _, session = await served.session("s")
+    await served.worker.record(session, said("a"), said("b"))
+    read = served.store.reader.read
+
+    async def retained(*given: Any, **more: Any) -> Page:
+        return replace(await read(*given, **more), min_seq=3)
+
+    whole = [(await served.client.get(f"/v1/sessions/s/{c}")).json() for c in ("state", "messages")]
+    monkeypatch.setattr(served.store.reader, "read", retained)
+    rest = [(await served.client.get(f"/v1/sessions/s/{c}")).json() for c in ("state", "messages")]
+
+    assert [answer["min_seq"] for answer in whole] == [1, 1]
+    assert [answer["min_seq"] for answer in rest] == [3, 3]
+    assert whole[0]["seq"] == 3
+
+
+async def test_few_sessions_are_folded_at_once(served: Served, monkeypatch: pytest.MonkeyPatch):
+    """Each fold asks for page after page: unbounded, they would hold every connection to the store."""
+    await served.session("s")
+    read, freed = served.store.reader.read, asyncio.Event()
+    reading = 0
+
+    async def held(*given: Any, **more: Any) -> Page:
+        nonlocal reading
+        reading += 1
+        await freed.wait()
+        return await read(*given, **more)
+
+    monkeypatch.setattr(served.store.reader, "read", held)
+    async with asyncio.TaskGroup() as tasks:
+        asked = [
+            tasks.create_task(served.client.get(f"/v1/sessions/s/{call}"))
+            for call in ("state", "messages") * FOLDS_MAX
+        ]
+        await eventually(lambda: len(served.server.server_state.tasks) == 2 * FOLDS_MAX)
+        await eventually(lambda: reading >= FOLDS_MAX)
+        assert reading == FOLDS_MAX
+        freed.set()
+
+    assert {task.result().status_code for task in asked} == {200}
+    assert reading == 2 * FOLDS_MAX
 
 
 async def test_a_replay_shows_every_event_and_ends(served: Served):

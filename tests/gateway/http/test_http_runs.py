@@ -9,6 +9,7 @@ from holdfast.events.catalog.run import InputRequested, RunCompleted, RunStarted
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.store import RunStatus, WorkflowInfo
 from holdfast.gateway.principal import Principal, principal
+from holdfast.gateway.workflows import CACHE_S
 from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
 
 STARTED = RunStarted(workflow="free", workflow_version="1")
@@ -180,6 +181,38 @@ async def test_workflows_are_listed(served: Served):
         ("free", None),
     ]
     assert items[1]["workers"] == ["worker"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        WorkflowInfo(name="echo", version="2", input_schema={"type": "string"}),
+        WorkflowInfo(name="echo", version="2", input_schema=None, load_error="No module"),
+    ],
+)
+async def test_the_same_key_gives_the_first_answer_though_the_workflow_changed(
+    served: Served, monkeypatch: pytest.MonkeyPatch, changed: WorkflowInfo
+):
+    """Who lost the first answer asks again to learn it, not to be judged by today's rules."""
+    body = {"workflow": "echo", "input": {"requirement": "a"}}
+    key = {"idempotency-key": "k-1"}
+    first = await served.client.post("/v1/runs", json=body, headers=key)
+
+    async def workflows() -> list[WorkflowInfo]:
+        return [changed]
+
+    monkeypatch.setattr(served.store.registry, "workflows", workflows)
+    await asyncio.sleep(CACHE_S)  # the registry is read again after that
+    again = await served.client.post("/v1/runs", json=body, headers=key)
+    fresh = await served.client.post("/v1/runs", json=body)
+    other = await served.client.post(
+        "/v1/runs", json={**body, "input": {"requirement": "b"}}, headers=key
+    )
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json() == first.json()
+    assert fresh.json()["code"] in ("input-invalid", "workflow-broken")
+    assert other.json()["code"] == "idempotency-key-reused"
 
 
 async def test_the_same_key_gives_the_same_run_and_another_request_is_told_so(served: Served):

@@ -144,3 +144,19 @@ async def test_an_erasure_with_an_unprintable_reason_is_refused(served: Served):
 
     assert response.status_code == 422
     assert pointers(response) == ["/reason"]
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_name_that_paths_resolve_away_is_refused(served: Served, name: str):
+    """Nobody could ever ask for it: clients and proxies take it for a step in the path."""
+    response = await served.client.post("/v1/sessions", json={"session_id": name})
+
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/session_id")
+
+
+@pytest.mark.parametrize("name", ["...", ".a", "..a", "a.", "-", "_", "." * 128, "a" * 128])
+async def test_other_names_with_dots_are_names(served: Served, name: str):
+    created = await served.client.post("/v1/sessions", json={"session_id": name})
+
+    assert created.status_code == 201
+    assert (await served.client.get(f"/v1/sessions/{name}")).status_code == 200

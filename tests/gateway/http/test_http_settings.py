@@ -80,6 +80,14 @@ def test_only_whole_origins_are_taken(origins: str):
     assert said.startswith("HOLDFAST_CORS_ORIGINS: each origin is scheme://host[:port]")
 
 
+@pytest.mark.parametrize("hosts", ["*", "a.example:80", "https://a.example", "a b"])
+def test_only_plain_names_are_taken_as_hosts(hosts: str):
+    (said,) = problems(hosts=hosts)
+
+    assert said.startswith("HOLDFAST_HOSTS: each is a name or an address without a port")
+    assert load_settings(**ENOUGH, hosts="A.example, [::2]").hosts == ("a.example", "::2")
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

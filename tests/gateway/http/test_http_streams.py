@@ -268,7 +268,7 @@ async def test_a_reader_that_takes_nothing_is_dropped_through_all_the_layers(ser
     async with serve(send_deadline_s=0.3) as served:
         _, session = await served.session("s")
         reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port, limit=1024)
-        writer.write(b"GET /v1/sessions/s/stream HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.write(b"GET /v1/sessions/s/stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await reader.readuntil(b"retry")
         await eventually(lambda: served.gateway.hub.subscribers == 1)
         async with asyncio.timeout(20):

@@ -10,6 +10,7 @@ import orjson
 
 from holdfast.cli.checks_postgres import judge_skew
 from holdfast.cli.findings import Finding, fail, ok, warn
+from holdfast.client.wire import gateway_url
 
 TIMEOUT_S = 5.0
 
@@ -21,11 +22,16 @@ async def check_gateway(url: str) -> AsyncIterator[Finding]:
     """Ask `/readyz`."""
     subject = f"gateway {url}"
     try:
+        url = gateway_url(url)
+    except ValueError as error:
+        yield fail(subject, str(error), "correct --url")
+        return
+    try:
         async with httpx2.AsyncClient(timeout=TIMEOUT_S) as client:
             asked = time.time()
-            response = await client.get(f"{url.rstrip('/')}/readyz")
+            response = await client.get(f"{url}/readyz")
             answered = time.time()
-    except (httpx2.TransportError, httpx2.InvalidURL) as error:
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
         do = "start it (holdfast dev, holdfast gateway) or correct --url"
         yield fail(subject, f"does not answer: {str(error) or type(error).__name__}", do)
         return

@@ -10,16 +10,16 @@ import asyncpg
 from holdfast.cli.findings import Finding, fail, ok, warn
 from holdfast.events.errors import HoldfastError
 from holdfast.events.migrate import status
+from holdfast.events.pool_postgres import (
+    GATEWAY_CONNECTIONS,
+    POSTGRES_MAJOR_MIN,
+    WORKER_CONNECTIONS,
+)
 
 TIMEOUT_S = 5.0
 
-# pg_current_xact_id() and xid8 came with 13; we test with 16 and newer.
-OLDEST = 13
+# What we test with, and newer.
 TESTED = 16
-
-# Most that one process of each kind opens.
-CONNECTIONS_PER_GATEWAY = 6
-CONNECTIONS_PER_WORKER = 8
 
 # Leases run on the database's clock alone, so skew only makes timestamps look odd.
 SKEW_S = 2.0
@@ -74,7 +74,7 @@ async def check_postgres(url: str, *, gateways: int, workers: int) -> AsyncItera
 
 def judge_version(version: str, major: int) -> Finding:
     """Judge the server's version."""
-    if major < OLDEST:
+    if major < POSTGRES_MAJOR_MIN:
         return fail("postgres version", f"{version} is too old", f"use Postgres {TESTED} or newer")
     if major < TESTED:
         do = f"use Postgres {TESTED} or newer"
@@ -95,10 +95,10 @@ def judge_durability(name: str, value: str) -> Finding:
 
 def judge_connections(used: int, allowed: int, *, gateways: int, workers: int) -> Finding:
     """Judge whether all processes together get the connections they may open."""
-    need = gateways * CONNECTIONS_PER_GATEWAY + workers * CONNECTIONS_PER_WORKER
+    need = gateways * GATEWAY_CONNECTIONS + workers * WORKER_CONNECTIONS
     sum_ = (
-        f"{gateways} gateways × {CONNECTIONS_PER_GATEWAY} + {workers} workers × "
-        f"{CONNECTIONS_PER_WORKER} = {need} of {allowed} allowed, {used} used now"
+        f"{gateways} gateways × {GATEWAY_CONNECTIONS} + {workers} workers × "
+        f"{WORKER_CONNECTIONS} = {need} of {allowed} allowed, {used} used now"
     )
     if need > allowed:
         do = "raise max_connections, or put a session-mode pooler in front"

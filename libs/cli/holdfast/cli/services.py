@@ -7,7 +7,7 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,10 @@ import typer
 from holdfast.cli.exits import Exit, bad_usage
 from holdfast.cli.output import Output
 
+UnsafeDevOption = Annotated[
+    bool,
+    typer.Option("--unsafe-dev", help="Accept a Postgres that may lose what it confirmed."),
+]
 HostOption = Annotated[str | None, typer.Option("--host", help="The address to listen on.")]
 
 
@@ -42,6 +46,8 @@ def dev(
 ) -> None:
     """Run all of Holdfast on this machine: Redis, Postgres, workers and gateways, until Ctrl-C.
 
+    Your workflows run beside the samples, `team` and `ticker`.
+
     \b
     Examples:
       holdfast dev
@@ -51,7 +57,7 @@ def dev(
     supervisor = _module(output, "holdfast.local.supervisor", extra="local")
     options = _module(output, "holdfast.local.options", extra="local")
     chosen = options.DevOptions(
-        app=tuple(app_modules or ()),
+        app=_workflows(output, app_modules or ()),
         port=port,
         orchestrators=orchestrators,
         gateways=gateways,
@@ -77,6 +83,7 @@ def gateway(
             "--i-know-there-is-no-auth", help="Allow an address that other machines can reach."
         ),
     ] = False,
+    unsafe_dev: UnsafeDevOption = False,
 ) -> None:
     """Run one gateway; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
 
@@ -87,7 +94,7 @@ def gateway(
     environment = {"HOLDFAST_HOST": host, "HOLDFAST_PORT": None if port is None else str(port)}
     if i_know_there_is_no_auth:
         environment["HOLDFAST_I_KNOW_THERE_IS_NO_AUTH"] = "1"
-    _serve("holdfast.gateway.__main__", environment, extra="gateway")
+    _serve("holdfast.gateway.__main__", environment, extra="gateway", unsafe_dev=unsafe_dev)
 
 
 def orchestrator(
@@ -95,6 +102,7 @@ def orchestrator(
         list[str] | None,
         typer.Option("--workflows", metavar="MODULE", help="A module of workflows; repeatable."),
     ] = None,
+    unsafe_dev: UnsafeDevOption = False,
 ) -> None:
     """Run one worker; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
 
@@ -103,11 +111,37 @@ def orchestrator(
       holdfast orchestrator --workflows my_company.workflows
     """
     environment = {"HOLDFAST_WORKFLOWS": ",".join(workflows) if workflows else None}
-    _serve("holdfast.orchestrator.__main__", environment, extra="orchestrator")
+    _serve(
+        "holdfast.orchestrator.__main__", environment, extra="orchestrator", unsafe_dev=unsafe_dev
+    )
 
 
-def _serve(name: str, environment: Mapping[str, str | None], *, extra: str) -> None:
+def _workflows(output: Output, given: Sequence[str]) -> tuple[str, ...]:
+    """Return what to load for `dev`: these, then the samples; nothing leaves it to the environment.
+
+    The samples come last: an application's own workflow called `team` is the one that runs.
+    """
+    if not given:
+        return ()
+    for word in given:
+        if "," in word:
+            bad_usage(output, f"{word!r}: modules and files are given one by one, without a comma")
+        if word.endswith(".py") and not Path(word).is_file():
+            bad_usage(output, f"there is no file {word}")
+    # The workers may not share our directory; a name with a comma would be two to them.
+    words = [str(Path(w).absolute()) if w.endswith(".py") else w for w in given]
+    if odd := [word for word in words if "," in word]:
+        bad_usage(output, f"{odd[0]!r}: the workers cannot be told a path with a comma")
+    settings = _module(output, "holdfast.orchestrator.settings", extra="orchestrator")
+    return (*words, *settings.SAMPLES)
+
+
+def _serve(
+    name: str, environment: Mapping[str, str | None], *, extra: str, unsafe_dev: bool
+) -> None:
     service = _module(Output(), name, extra=extra)
+    if unsafe_dev:
+        os.environ["HOLDFAST_UNSAFE_DEV"] = "1"
     os.environ.update({key: value for key, value in environment.items() if value is not None})
     # The service reads its own command line, and ours isn't its.
     sys.argv = [f"holdfast {extra}"]

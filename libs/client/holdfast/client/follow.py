@@ -15,11 +15,18 @@ from typing import Self
 import httpx2
 
 from holdfast.client.backoff import MOST_S
-from holdfast.client.errors import ProblemError
+from holdfast.client.errors import AnswerInvalid, ProblemError
 from holdfast.client.position import Position, Reset, Signal, StreamBroken
 from holdfast.client.sse import FrameParser, FrameTooLarge
 from holdfast.client.status import Counters, State, Status
-from holdfast.client.wire import EVENT_STREAM, Wire, describe, is_passing, retry_after_s
+from holdfast.client.wire import (
+    EVENT_STREAM,
+    STRANGE_ANSWERS,
+    Wire,
+    describe,
+    is_passing,
+    retry_after_s,
+)
 from holdfast.events.recorded import RecordedEvent
 
 # The gateway's heartbeat.
@@ -66,8 +73,9 @@ class Follower:
             async for event in events:
                 print(event.seq, event.type)
 
-    Raises ProblemError when a gateway refuses for good. A cancelled wait loses nothing: iterate
-    again. Leave the block, or call `aclose`, to give the connection back.
+    Raises ProblemError when a gateway refuses for good, AnswerInvalid when it is none. A cancelled
+    wait loses nothing: iterate again. Leave the block, or call `aclose`, to give the connection
+    back.
     """
 
     def __init__(
@@ -98,7 +106,7 @@ class Follower:
         self._asked_s: float | None = None  # the server's `retry:`, until it names another
         self._opened_at = 0.0
         self._opened_cursor = after
-        self._caught_up = self._worker_gone = self._ended = False
+        self._caught_up = self._worker_gone = self._draining = self._ended = False
         self._reason: str | None = None
         if self._position.ended:
             self._end("nothing to follow")
@@ -147,7 +155,8 @@ class Follower:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
-            await self._cut("the gateway closed the stream")
+            # Its own doing (a drain, a refusal, a reader too slow): `retry:` is meant.
+            await self._cut("the gateway closed the stream", by_gateway=True)
         except httpx2.ReadTimeout:
             self.counters.silences += 1
             await self._cut(_READ_TIMEOUT.format(self._stall_s))
@@ -170,14 +179,17 @@ class Follower:
                     cursor=self._position.cursor,
                     stall_s=self._stall_s,
                 )
-        except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.TooManyRedirects):
+        except httpx2.LocalProtocolError:
             self._ended = True
             raise
+        except STRANGE_ANSWERS as error:
+            self._ended = True
+            raise AnswerInvalid(self._gateway, describe(error)) from error
         except TimeoutError:
-            self._fail("no answer in time")
+            self._fail("no answer in time", answered=False)
             return
         except httpx2.TransportError as error:
-            self._fail(f"{self._gateway}: {describe(error)}")
+            self._fail(f"{self._gateway}: {describe(error)}", answered=False)
             return
         self._response = response
         await self._judge(response)
@@ -210,7 +222,7 @@ class Follower:
         self._chunks = response.aiter_bytes()
         self._opened_at = self._wire.clock.monotonic()
         self._opened_cursor = self._position.cursor
-        self._caught_up = self._worker_gone = False
+        self._caught_up = self._worker_gone = self._draining = False
         self._ready.append(Status(State.CATCHING_UP))
 
     async def _refusal(self, response: httpx2.Response) -> bytes:
@@ -262,13 +274,14 @@ class Follower:
             case Signal.DRAIN:
                 # The gateway will close the stream by itself; leaving early would only add to its
                 # storm.
+                self._draining = True
                 return
         state = State.LIVE if self._caught_up else State.CATCHING_UP
         self._ready.append(Status(State.STALLED if self._worker_gone else state))
 
     # --- between streams ------------------------------------------------------------------------
 
-    async def _cut(self, reason: str) -> None:
+    async def _cut(self, reason: str, *, by_gateway: bool = False) -> None:
         """The stream is over before its time: go on from the cursor, at another gateway if there
         is one.
         """
@@ -278,21 +291,21 @@ class Follower:
         if self._position.cursor != self._opened_cursor or lasted_s >= SETTLED_S:
             self._failures = 0
         await self._drop()
-        self._plan(reason)
+        self._plan(reason, accident=not (by_gateway or self._draining))
 
-    def _fail(self, reason: str, *, asked_s: float | None = None) -> None:
+    def _fail(self, reason: str, *, asked_s: float | None = None, answered: bool = True) -> None:
         self.counters.failures += 1
-        self._plan(reason, asked_s=asked_s)
+        self._plan(reason, asked_s=asked_s, accident=not answered)
 
-    def _plan(self, reason: str, *, asked_s: float | None = None) -> None:
+    def _plan(self, reason: str, *, asked_s: float | None = None, accident: bool) -> None:
         self._failures += 1
         self._wire.gateways.leave(self._gateway)
         self._reason = reason
-        self._wait_s = self._wire.backoff.delay(
-            self._failures,
-            self._wire.chance,
-            asked_s=asked_s if asked_s is not None else self._asked_s,
-        )
+        if asked_s is None and not (accident and self._failures < len(self._wire.gateways)):
+            asked_s = self._asked_s
+        # Else: `retry:` spreads the clients of a gateway that refuses or leaves, and gives one that
+        # crashed time to come back. Others are there already: each is tried once before it counts.
+        self._wait_s = self._wire.backoff.delay(self._failures, self._wire.chance, asked_s=asked_s)
 
     async def _drop(self) -> None:
         chunks, response = self._chunks, self._response

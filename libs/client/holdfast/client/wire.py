@@ -35,12 +35,30 @@ PASSING_4XX = frozenset({408, 425, 429})
 # The first request with this idempotency key is still under way: its answer can be had in a moment.
 _IN_FLIGHT = "idempotency-key-in-flight"
 
+# Redirections without end or to what is no web address, a body that can't be unpacked: somebody
+# answers, and it is no gateway.
+STRANGE_ANSWERS = (httpx2.UnsupportedProtocol, httpx2.TooManyRedirects, httpx2.DecodingError)
+
 EVENT_STREAM = "text/event-stream"
 
 
 def is_passing(status: int) -> bool:
     """Tell whether the same request may succeed later."""
     return status in PASSING_4XX or not 200 <= status < 500
+
+
+def gateway_url(url: str) -> str:
+    """Return the address of a gateway without what is to be added to it. Raises ValueError."""
+    try:
+        parts = urlsplit(url)
+        # `port` raises ValueError beyond 65535; the driver's own parser knows what else is no URL.
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
+        sound = False
+    if not sound:
+        raise ValueError(f"{url!r} is not the URL of a gateway, such as http://127.0.0.1:8000")
+    return url.rstrip("/")
 
 
 class Gateways:
@@ -51,13 +69,7 @@ class Gateways:
     def __init__(self, urls: Sequence[str]) -> None:
         if not urls:
             raise ValueError("at least one gateway URL is needed")
-        for url in urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(
-                    f"{url!r} is not the URL of a gateway, such as http://127.0.0.1:8000"
-                )
-        self._urls = [url.rstrip("/") for url in urls]
+        self._urls = [gateway_url(url) for url in urls]
 
     def __len__(self) -> int:
         return len(self._urls)
@@ -130,8 +142,10 @@ class Wire:
                     method, gateway + path, params=params, content=content, headers=headers,
                     follow_redirects=method == "GET",
                 )  # fmt: skip
-            except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError):
+            except httpx2.LocalProtocolError:
                 raise  # the caller's own mistake: no gateway will mend a header that can't be sent
+            except STRANGE_ANSWERS as error:
+                raise AnswerInvalid(gateway, describe(error)) from error
             except httpx2.TransportError as error:
                 failure = Unreachable(gateway, describe(error))
             else:

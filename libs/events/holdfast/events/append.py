@@ -28,7 +28,8 @@ class EventRow:
 class RunChange:
     """What an event changes about a run's row. Fields that are None stay as they are.
 
-    A running run must stay due: that is how a dead worker's run is found.
+    A running run must stay due: that is how a dead worker's run is found. A run that has ended stays as it ended: a
+    change of it is passed over.
     """
 
     run_id: str
@@ -97,8 +98,10 @@ class Writer(Protocol):
 
         One transaction for all. A session's events and effects are recorded together or not at all. A refused
         session has another owner: stop its runs, append nothing more. Raises StoreUnavailable when the outcome is
-        unknown: ask `resolve`, then send what is absent again, the same bytes. Raises AppendRefused when a row breaks
-        a rule of the log: then nothing of any batch is recorded.
+        unknown: ask `resolve`, then send what is absent again, the same bytes. Its kind StoreBusy is known, though:
+        a row was held by somebody else and nothing of any batch is recorded; send the same again, session by session,
+        and those that nobody holds are recorded. Raises AppendRefused when a row breaks a rule of the log or can't be
+        stored: then too nothing of any batch is recorded.
         """
         ...
 

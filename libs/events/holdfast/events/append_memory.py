@@ -116,7 +116,7 @@ class MemoryWriter:
 
     def _change_run(self, row: SessionRow, change: RunChange, now: datetime) -> None:
         run = self._run_of(row, change.run_id)
-        if run is None:
+        if run is None or run.status.ended:
             return
         run.status = change.status
         if change.status is RunStatus.RUNNING and run.started_at is None:
@@ -159,8 +159,8 @@ class MemoryWriter:
             run.input, run.waiting, run.user_id = None, EMPTY, None
         for command in row.commands:
             command.body = EMPTY
-        for name, (_, answer) in list(state.answers.items()):
-            if answer["session"] == row.id:
+        for name, answer in list(state.answers.items()):
+            if answer.response["session"] == row.id:
                 del state.answers[name]
 
 

@@ -34,6 +34,7 @@ with b as (
     update sessions s
        set next_seq = s.next_seq + b.n,
            published_seq = greatest(s.published_seq, b.published),
+           behind = s.behind or s.owner is null,
            last_ts = coalesce(b.last_ts, s.last_ts),
            status = coalesce(b.status, s.status),
            min_seq = coalesce(b.min_seq, s.min_seq),
@@ -76,7 +77,9 @@ _EFFECTS = """, sr as (
                   $28::text[], $29::bool[])
            as x (session, run_id, status, waiting, due_in_s, attempts, workflow_v, starts)
       join u on u.id = x.session
+     -- A run that has ended stays as it ended, whatever its writer believes.
      where r.run_id = x.run_id and r.session = x.session
+       and r.status not in ('completed', 'failed', 'cancelled')
 ), c as (
     update commands c set state = x.state
       from unnest($30::bigint[], $31::text[], $32::text[]) as x (session, command_id, state)
@@ -95,7 +98,7 @@ _ERASE = (
     "update runs set input = null, waiting = '{}', user_id = null where session = any($1)",
     "update commands set body = '{}' where session = any($1)",
     "update sessions set metadata = '{}' where id = any($1)",
-    "delete from idempotency where response->>'session' in (select id::text from sessions where id = any($1))",
+    "delete from idempotency where session = any($1)",
     "delete from events e using sessions s where s.id = any($1) and e.session = s.id and e.seq < s.min_seq",
 )
 
@@ -114,6 +117,8 @@ class _RunRow:
     starts: bool = False
 
     def change(self, change: RunChange) -> None:
+        if self.status is not None and self.status.ended:
+            return
         self.status = change.status
         self.starts = self.starts or change.status is RunStatus.RUNNING
         self.waiting = self.waiting if change.waiting is None else change.waiting
@@ -143,8 +148,10 @@ class PostgresWriter:
                             await connection.execute(statement, gone)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise AppendRefused(error.constraint_name or str(error)) from error
-        except asyncpg.DataError as error:
-            raise AppendRefused(str(error)) from error
+        except asyncpg.PostgresError as error:
+            # What is left is no passing trouble: a value out of range, a key that is too long for its index.
+            # Said as it is, it is one run's failure; raw, it would be the end of the whole worker.
+            raise AppendRefused(f"{type(error).__name__}: {error}") from error
         return frozenset(b.session for b in batches) - taken
 
     async def resolve(self, batches: Sequence[SessionBatch]) -> Mapping[int, Outcome]:

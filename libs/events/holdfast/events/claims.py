@@ -44,14 +44,19 @@ class Claims(Protocol):
         """Own up to `limit` sessions with something to do: an open command, a due run, a lease that ran out.
 
         Each gets epoch + 1. A lease that ran out is taken over only one lease after Postgres started, so that owners
-        can come back first. Never two workers at once for one session.
+        can come back first. Never two workers at once for one session. Commands of a kind that this version doesn't
+        know are no work: they stay open for a version that does.
         """
         ...
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
     ) -> frozenset[int]:
-        """Extend the leases of session → epoch; return those still owned. The others are fenced."""
+        """Extend the leases of session → epoch; return those that are lost: stop their runs, append nothing more.
+
+        A session whose row somebody holds just now is neither extended nor lost; the next renewal tells. So nobody
+        who holds one session can make its owner lose the others.
+        """
         ...
 
     async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
@@ -70,8 +75,11 @@ class Claims(Protocol):
         """Return what is recorded of a run."""
         ...
 
-    async def strike(self, run_id: str) -> int:
-        """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
+    async def strike(self, run_id: str, *, session: int, epoch: int) -> int:
+        """Count a takeover of the run that brought no new step yet; return how many there were in a row.
+
+        Only the session's owner at that epoch strikes: for anybody else nothing is counted and 0 returned.
+        """
         ...
 
     async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
@@ -83,5 +91,9 @@ class Claims(Protocol):
         ...
 
     async def expire_due(self, *, limit: int) -> int:
-        """Ask for the expiry of sessions whose time to live ran out; return how many."""
+        """Ask for the expiry of sessions whose time to live ran out; return how many.
+
+        Also forgets what was only kept for a time: answers to repeated requests after ANSWER_KEPT_S, at most `limit`
+        at once, and announced workflows that no worker has confirmed for WORKFLOW_KEPT_S.
+        """
         ...

@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from holdfast.events.commands import Command, CommandKind
 from holdfast.events.state_memory import MemoryState, RunRow, SessionRow, later
-from holdfast.events.store import Claim, Journal, Run, RunStatus, SessionStatus
+from holdfast.events.store import (
+    ANSWER_KEPT_S,
+    WORKFLOW_KEPT_S,
+    Claim,
+    Journal,
+    Run,
+    RunStatus,
+    SessionStatus,
+)
 
 
 class MemoryClaims:
@@ -35,12 +44,12 @@ class MemoryClaims:
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
     ) -> frozenset[int]:
-        """Extend the leases of session → epoch; return those still owned."""
+        """Extend the leases of session → epoch; return those that are lost."""
         now = await self._state.turn()
         owned = {row.id for row in self._at_epoch(sessions) if row.owner == worker}
         for session in owned:
             self._state.sessions[session].lease_until = later(now, lease_s)
-        return frozenset(owned)
+        return frozenset(sessions) - owned
 
     async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
         """Give up sessions so that anybody may claim them at once."""
@@ -67,10 +76,13 @@ class MemoryClaims:
         keys, results = self._state.keys.get(run_id, {}), self._state.results.get(run_id, {})
         return Journal(dict(keys), dict(results))
 
-    async def strike(self, run_id: str) -> int:
+    async def strike(self, run_id: str, *, session: int, epoch: int) -> int:
         """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
         await self._state.turn()
-        run = self._state.runs[run_id]
+        run = self._state.runs.get(run_id)
+        owned = any(row.owner is not None for row in self._at_epoch({session: epoch}))
+        if run is None or run.session != session or not owned:
+            return 0
         run.strikes += 1
         return run.strikes
 
@@ -105,7 +117,19 @@ class MemoryClaims:
         over.sort()
         for _, session in over[:limit]:
             self._state.ask(self._state.sessions[session], CommandKind.EXPIRE, {})
+        self._forget(now, limit)
         return len(over[:limit])
+
+    def _forget(self, now: datetime, limit: int) -> None:
+        """Drop what was only kept for a time; answers are in the order in which they were given."""
+        answers, announcements = self._state.answers, self._state.announcements
+        for name, answer in list(islice(answers.items(), limit)):
+            if answer.given_at >= later(now, -ANSWER_KEPT_S):
+                break
+            del answers[name]
+        for name, word in list(announcements.items()):
+            if word.seen_at < later(now, -WORKFLOW_KEPT_S):
+                del announcements[name]
 
     def _busy(self) -> list[SessionRow]:
         """The sessions that are not at rest: those cost a claim nothing, however many there are."""

@@ -1,37 +1,46 @@
 """Who owns which session, in Postgres. Every time is the database's own."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from holdfast.events.commands import Command
+import asyncpg
+
+from holdfast.events.commands import Command, CommandKind
+from holdfast.events.errors import StoreError
 from holdfast.events.ids import new_command_id
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
 from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
-from holdfast.events.store import Claim, Journal, Run
+from holdfast.events.store import ANSWER_KEPT_S, WORKFLOW_KEPT_S, Claim, Journal, Run
 
 # Work is found from what is open, never by looking at sessions at rest: ten thousand of those cost nothing.
+# Conditions take statement_timestamp(): clock_timestamp() may differ from row to row, so no index serves it.
+# Only commands of a known kind are work: a newer gateway's are for newer workers.
 # An owner that released its session has no name on it any more; a lease with a name on it has to run out, and
 # after a restart of Postgres its owner gets one lease's time to come back first.
 _CLAIM = """
 with work as (
-    select session from commands where state = 'open'
+    select session from commands where state = 'open' and kind = any($5)
     union
     select r.session from runs r
-     where r.status in ('queued', 'running', 'waiting') and r.not_before <= clock_timestamp()
+     where r.status in ('queued', 'running', 'waiting') and r.not_before <= statement_timestamp()
        and r.workflow = any($2)
+       and not exists (select from sessions h
+                        where h.id = r.session and h.owner is not null and h.lease_until >= statement_timestamp())
        and (r.status <> 'queued' or r.parent_run_id is not null or not exists (
                 select from runs o
                  where o.session = r.session and o.parent_run_id is null
                    and (o.status in ('running', 'waiting')
-                        or (o.status = 'queued' and o.not_before <= clock_timestamp()
+                        or (o.status = 'queued' and o.not_before <= statement_timestamp()
                             and (o.created_at, o.run_id) < (r.created_at, r.run_id)))))
 ), free as (
     select s.id, s.owner is not null as taken_over
       from sessions s
      where s.id in (select session from work)
        and (s.owner is null
-            or (s.lease_until < clock_timestamp()
-                and clock_timestamp() > pg_postmaster_start_time() + make_interval(secs => $3)))
+            or (s.lease_until < statement_timestamp()
+                and statement_timestamp() > pg_postmaster_start_time() + make_interval(secs => $3)))
      order by s.lease_until nulls first, s.id
      limit $4
        for update of s skip locked
@@ -44,17 +53,29 @@ returning s.id, s.tenant, s.session_id, s.epoch, s.next_seq - 1 as head, s.publi
           s.metadata, s.ttl_s, free.taken_over
 """
 
+# Passes over rows that somebody holds: one that is stuck must not cost all others their leases. Whether such a
+# session still stands is read without its lock; an epoch that was seen to be another's never comes back.
 _RENEW = """
 with b as (
     select * from unnest($2::bigint[], $3::bigint[]) as b (session, epoch)
 ), locked as (
-    select s.id from sessions s join b on b.session = s.id order by s.id for update of s
+    select s.id from sessions s join b on b.session = s.id
+     where s.epoch = b.epoch and s.owner = $1
+     order by s.id for no key update of s skip locked
+), u as (
+    update sessions s set lease_until = clock_timestamp() + make_interval(secs => $4)
+      from b join locked on locked.id = b.session
+     where s.id = b.session and s.epoch = b.epoch and s.owner = $1
+ returning s.id
 )
-update sessions s set lease_until = clock_timestamp() + make_interval(secs => $4)
-  from b join locked on locked.id = b.session
- where s.id = b.session and s.epoch = b.epoch and s.owner = $1
-returning s.id
+select b.session, s.owner is distinct from $1 or s.epoch <> b.epoch as lost
+  from b left join sessions s on s.id = b.session
+ where b.session not in (select id from u)
 """
+
+# A row that is held is most often held by this worker's own append, for a few milliseconds: ask four times more.
+_RENEW_TRIES = 5
+_RENEW_PAUSE_S = 0.05
 
 _RELEASE = """
 with b as (
@@ -63,24 +84,54 @@ with b as (
     select s.id from sessions s join b on b.session = s.id order by s.id for update of s
 )
 update sessions s
-   set owner = null, lease_until = clock_timestamp(), published_seq = greatest(s.published_seq, b.published)
+   set owner = null, lease_until = clock_timestamp(), published_seq = greatest(s.published_seq, b.published),
+       behind = greatest(s.published_seq, b.published) < s.next_seq - 1
   from b join locked on locked.id = b.session
  where s.id = b.session and s.epoch = b.epoch
 """
 
+# Two small indexes instead of one over `published_seq < next_seq - 1`: an index that names a column which every
+# append changes would make every append write all of the row's index entries anew.
 _UNPUBLISHED = """
 select id, published_seq, next_seq - 1 as head from sessions
- where published_seq < next_seq - 1 and (owner is null or lease_until < clock_timestamp())
+ where behind and owner is null and published_seq < next_seq - 1
+union all
+select id, published_seq, next_seq - 1 from sessions
+ where owner is not null and lease_until < statement_timestamp() and published_seq < next_seq - 1
  order by id limit $1
+"""
+
+_PUBLISHED = """
+update sessions s
+   set published_seq = greatest(s.published_seq, b.published),
+       behind = s.behind and greatest(s.published_seq, b.published) < s.next_seq - 1
+  from unnest($1::bigint[], $2::bigint[]) as b (session, published) where s.id = b.session
+"""
+
+_STRIKE = """
+with s as (
+    select id from sessions where id = $2 and epoch = $3 and owner is not null for no key update
+)
+update runs r set strikes = strikes + 1 from s where r.run_id = $1 and r.session = s.id returning strikes
 """
 
 _EXPIRING = """
 select s.id from sessions s
- where s.status = 'active' and s.expires_at < clock_timestamp()
+ where s.status = 'active' and s.expires_at < statement_timestamp()
    and not exists (select from runs r where r.session = s.id and r.status in ('queued', 'running', 'waiting'))
    and not exists (select from commands c where c.session = s.id and c.state = 'open')
  order by s.expires_at limit $1 for update of s skip locked
 """
+
+_FORGET_ANSWERS = """
+delete from idempotency where (tenant, key) in (
+    select tenant, key from idempotency
+     where created_at < statement_timestamp() - make_interval(secs => $1) order by created_at limit $2)
+"""
+
+_FORGET_WORKFLOWS = (
+    "delete from workflows where seen_at < statement_timestamp() - make_interval(secs => $1)"
+)
 
 
 class PostgresClaims:
@@ -94,45 +145,39 @@ class PostgresClaims:
     ) -> Sequence[Claim]:
         """Own up to `limit` sessions with something to do."""
         async with acquired(self._pool) as connection:
-            rows = await connection.fetch(_CLAIM, worker, list(workflows), lease_s, limit)
-            if not rows:
-                return ()
+            rows = await connection.fetch(
+                _CLAIM, worker, list(workflows), lease_s, limit, list(CommandKind)
+            )
+        if not rows:
+            return ()
+        try:
             # Read after the claim has committed: whatever was asked before is seen now, and
             # whatever is asked from now on finds an owner and comes through `pending`.
-            sessions = [row["id"] for row in rows]
-            commands: dict[int, list[Command]] = defaultdict(list)
-            for command in await open_commands(connection, sessions):
-                commands[command.session].append(command)
-            runs: dict[int, list[Run]] = defaultdict(list)
-            for run in await _open_runs(connection, sessions):
-                runs[run.session].append(run)
-        return [
-            Claim(
-                session=row["id"],
-                tenant=row["tenant"],
-                session_id=row["session_id"],
-                epoch=row["epoch"],
-                head=row["head"],
-                published=row["published_seq"],
-                last_ts=row["last_ts"],
-                metadata=json_value(row["metadata"]),
-                ttl_s=row["ttl_s"],
-                taken_over=row["taken_over"],
-                commands=commands[row["id"]],
-                runs=runs[row["id"]],
-            )
-            for row in rows
-        ]
+            async with acquired(self._pool) as connection:
+                return await _claims(connection, rows)
+        except BaseException:
+            # Nobody would know of these sessions for a whole lease; if this fails too, they wait for its end.
+            with suppress(StoreError):
+                await self.release({row["id"]: row["epoch"] for row in rows}, published={})
+            raise
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
     ) -> frozenset[int]:
-        """Extend the leases of session → epoch; return those still owned."""
-        async with acquired(self._pool) as connection:
-            rows = await connection.fetch(
-                _RENEW, worker, list(sessions), list(sessions.values()), lease_s
-            )
-        return frozenset(row["id"] for row in rows)
+        """Extend the leases of session → epoch; return those that are lost."""
+        left, lost = dict(sessions), set[int]()
+        for tries in range(_RENEW_TRIES):
+            if tries:
+                await asyncio.sleep(_RENEW_PAUSE_S)
+            async with acquired(self._pool) as connection:
+                rows = await connection.fetch(
+                    _RENEW, worker, list(left), list(left.values()), lease_s
+                )
+            lost |= {row["session"] for row in rows if row["lost"]}
+            left = {row["session"]: left[row["session"]] for row in rows if not row["lost"]}
+            if not left:
+                break
+        return frozenset(lost)
 
     async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
         """Give up sessions so that anybody may claim them at once."""
@@ -164,12 +209,10 @@ class PostgresClaims:
             {row["key"]: row["body"] for row in results},
         )
 
-    async def strike(self, run_id: str) -> int:
+    async def strike(self, run_id: str, *, session: int, epoch: int) -> int:
         """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
         async with acquired(self._pool) as connection:
-            return await connection.fetchval(
-                "update runs set strikes = strikes + 1 where run_id = $1 returning strikes", run_id
-            )
+            return await connection.fetchval(_STRIKE, run_id, session, epoch) or 0
 
     async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
         """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""
@@ -180,22 +223,47 @@ class PostgresClaims:
     async def mark_published(self, published: Mapping[int, int]) -> None:
         """Note how far the streams of these sessions are."""
         async with acquired(self._pool) as connection:
-            await connection.execute(
-                """update sessions s set published_seq = greatest(s.published_seq, b.published)
-                     from unnest($1::bigint[], $2::bigint[]) as b (session, published) where s.id = b.session""",
-                list(published),
-                list(published.values()),
-            )
+            await connection.execute(_PUBLISHED, list(published), list(published.values()))
 
     async def expire_due(self, *, limit: int) -> int:
         """Ask for the expiry of sessions whose time to live ran out; return how many."""
-        async with acquired(self._pool) as connection, connection.transaction():
-            rows = await connection.fetch(_EXPIRING, limit)
-            await connection.executemany(
-                "insert into commands (command_id, session, kind) values ($1, $2, 'expire')",
-                [(new_command_id(), row["id"]) for row in rows],
-            )
+        async with acquired(self._pool) as connection:
+            async with connection.transaction():
+                rows = await connection.fetch(_EXPIRING, limit)
+                await connection.executemany(
+                    "insert into commands (command_id, session, kind) values ($1, $2, 'expire')",
+                    [(new_command_id(), row["id"]) for row in rows],
+                )
+            await connection.execute(_FORGET_ANSWERS, ANSWER_KEPT_S, limit)
+            await connection.execute(_FORGET_WORKFLOWS, WORKFLOW_KEPT_S)
         return len(rows)
+
+
+async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Claim]:
+    sessions = [row["id"] for row in rows]
+    commands: dict[int, list[Command]] = defaultdict(list)
+    for command in await open_commands(connection, sessions):
+        commands[command.session].append(command)
+    runs: dict[int, list[Run]] = defaultdict(list)
+    for run in await _open_runs(connection, sessions):
+        runs[run.session].append(run)
+    return [
+        Claim(
+            session=row["id"],
+            tenant=row["tenant"],
+            session_id=row["session_id"],
+            epoch=row["epoch"],
+            head=row["head"],
+            published=row["published_seq"],
+            last_ts=row["last_ts"],
+            metadata=json_value(row["metadata"]),
+            ttl_s=row["ttl_s"],
+            taken_over=row["taken_over"],
+            commands=commands[row["id"]],
+            runs=runs[row["id"]],
+        )
+        for row in rows
+    ]
 
 
 async def _open_runs(connection: Connection, sessions: Sequence[int]) -> list[Run]:

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from holdfast.events.commands import OnBusy
 from holdfast.events.rows import Run, SessionInfo, SessionStatus
 
+# An answer is kept for a repeated request this long: more than any client's patience, and a bound on the table.
+ANSWER_KEPT_S = 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency:
@@ -51,7 +54,7 @@ class Desk(Protocol):
     """What a gateway does for its callers. Everything asked becomes a command row under the session's lock.
 
     Raises Refused (see `errors`) for what can't be done and StoreUnavailable when Postgres is away. With an
-    Idempotency, the same request again returns the first answer.
+    Idempotency, the same request again returns the first answer, for ANSWER_KEPT_S.
     """
 
     async def create_session(
@@ -74,7 +77,18 @@ class Desk(Protocol):
         *,
         idempotency: Idempotency | None = None,
     ) -> Ticket:
-        """Ask for a run in a session; without a session id, in a new session."""
+        """Ask for a run in a session; without a session id, in a new session.
+
+        Raises SessionGone for a session that is over, and from the moment its erasure is asked for: nothing may
+        follow that.
+        """
+        ...
+
+    async def remembered(self, tenant: str, idempotency: Idempotency) -> Ticket | None:
+        """Return the ticket that `start` gave to this very request before; None if it never did.
+
+        For who must judge a new request, but may not judge again one that was answered.
+        """
         ...
 
     async def cancel(

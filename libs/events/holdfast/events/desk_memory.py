@@ -16,7 +16,7 @@ from holdfast.events.errors import (
     SessionGone,
 )
 from holdfast.events.ids import new_run_id, new_session_id
-from holdfast.events.state_memory import MemoryState, RunRow, SessionRow, later
+from holdfast.events.state_memory import AnswerRow, MemoryState, RunRow, SessionRow, later
 from holdfast.events.store import (
     Idempotency,
     Run,
@@ -73,11 +73,19 @@ class MemoryDesk:
         )
         if row.status is not SessionStatus.ACTIVE:
             raise SessionGone(row.session_id, row.status)
+        if _erasure_asked(row):
+            raise SessionGone(row.session_id, "being erased")
         self._make_room(row, request.on_busy)
         run = self._insert_run(row, request, given)
         ticket = Ticket(run.run_id, row.session_id, row.id, run.after)
         self._remember(tenant, idempotency, {"session": row.id, "ticket": ticket})
         return ticket
+
+    async def remembered(self, tenant: str, idempotency: Idempotency) -> Ticket | None:
+        """Return the ticket that `start` gave to this very request before; None if it never did."""
+        await self._state.turn()
+        answer = self._remembered(tenant, idempotency)
+        return None if answer is None else answer["ticket"]
 
     async def cancel(
         self,
@@ -135,8 +143,7 @@ class MemoryDesk:
         """Ask for the erasure of a session; asking again changes nothing."""
         await self._state.turn()
         row = self._state.session(tenant, session_id)
-        asked = any(command.kind is CommandKind.ERASE for command in row.open_commands())
-        if row.status is not SessionStatus.ERASED and not asked:
+        if row.status is not SessionStatus.ERASED and not _erasure_asked(row):
             self._state.ask(row, CommandKind.ERASE, {"reason": reason} if reason else {})
         return self._state.describe(row)
 
@@ -180,16 +187,20 @@ class MemoryDesk:
         """Return the answer given before to this request. Raises KeyReused for another request's key."""
         if idempotency is None:
             return None
-        request_hash, answer = self._state.answers.get((tenant, idempotency.key), (None, None))
-        if answer is not None and request_hash != idempotency.request_hash:
+        answer = self._state.answers.get((tenant, idempotency.key))
+        if answer is None:
+            return None
+        if answer.request_hash != idempotency.request_hash:
             raise KeyReused(idempotency.key)
-        return answer
+        return answer.response
 
     def _remember(
         self, tenant: str, idempotency: Idempotency | None, answer: dict[str, Any]
     ) -> None:
         if idempotency is not None:
-            self._state.answers[tenant, idempotency.key] = (idempotency.request_hash, answer)
+            self._state.answers[tenant, idempotency.key] = AnswerRow(
+                idempotency.request_hash, answer, self._state.clock.now()
+            )
 
     def _create(
         self, tenant: str, session_id: str | None, ttl_s: int | None, metadata: Mapping[str, Any]
@@ -254,3 +265,7 @@ class MemoryDesk:
         if not asked:
             body = {"reason": reason} if reason else {}
             self._state.ask(session, CommandKind.CANCEL, body, run_id=run.run_id)
+
+
+def _erasure_asked(session: SessionRow) -> bool:
+    return any(command.kind is CommandKind.ERASE for command in session.open_commands())

@@ -61,7 +61,7 @@ class PostgresDesk:
             if answer is not None:
                 return await _session(connection, tenant, answer["session_id"])
             row = await _create(connection, tenant, session_id, ttl_s, metadata or {})
-            await remember(connection, tenant, idempotency, _session_answer(row))
+            await remember(connection, tenant, idempotency, row["id"], _session_answer(row))
             return session_of(row)
 
     async def start(
@@ -75,21 +75,26 @@ class PostgresDesk:
         """Ask for a run in a session; without a session id, in a new session."""
         async with self._once(tenant, idempotency) as (connection, answer):
             if answer is not None:
-                return Ticket(
-                    answer["run_id"], answer["session_id"], int(answer["session"]), answer["after"]
-                )
+                return _ticket(answer)
             if session_id is None:
                 row = await _create(connection, tenant, None, None, {})
             else:
                 row = await _locked(connection, tenant, session_id)
             if row["status"] != SessionStatus.ACTIVE:
                 raise SessionGone(row["session_id"], row["status"])
+            if await _erasure_asked(connection, row["id"]):
+                raise SessionGone(row["session_id"], "being erased")
             await _make_room(connection, row, request.on_busy)
             ticket = Ticket(new_run_id(), row["session_id"], row["id"], row["next_seq"] - 1)
             await _insert_run(connection, ticket, request)
             answer = {**_session_answer(row), "run_id": ticket.run_id, "after": ticket.after}
-            await remember(connection, tenant, idempotency, answer)
+            await remember(connection, tenant, idempotency, row["id"], answer)
             return ticket
+
+    async def remembered(self, tenant: str, idempotency: Idempotency) -> Ticket | None:
+        """Return the ticket that `start` gave to this very request before; None if it never did."""
+        async with self._once(tenant, idempotency) as (_, answer):
+            return None if answer is None else _ticket(answer)
 
     async def cancel(
         self,
@@ -106,7 +111,7 @@ class PostgresDesk:
                 if run.status.ended:
                     raise RunEnded(run_id, run.status)
                 await _cancel(connection, run.session, run_id, reason)
-                await remember(connection, tenant, idempotency, {"session": str(run.session)})
+                await remember(connection, tenant, idempotency, run.session, {})
             return run
 
     async def answer(
@@ -137,7 +142,7 @@ class PostgresDesk:
                 raise InputUnknown(run_id, input_id)
             body = {"input_id": input_id, "value": value}
             await _command(connection, run.session, run_id, CommandKind.INPUT, body)
-            await remember(connection, tenant, idempotency, {"session": str(run.session)})
+            await remember(connection, tenant, idempotency, run.session, {})
             return run
 
     async def erase(
@@ -146,10 +151,7 @@ class PostgresDesk:
         """Ask for the erasure of a session; asking again changes nothing."""
         async with acquired(self._pool) as connection, connection.transaction():
             row = await _locked(connection, tenant, session_id)
-            asked = await connection.fetchval(
-                "select exists (select from commands where session = $1 and kind = 'erase' and state = 'open')",
-                row["id"],
-            )
+            asked = await _erasure_asked(connection, row["id"])
             if row["status"] != SessionStatus.ERASED and not asked:
                 body = {"reason": reason} if reason else {}
                 await _command(connection, row["id"], None, CommandKind.ERASE, body)
@@ -208,6 +210,10 @@ def _check_name(name: str, unknown: type[SessionUnknown] | type[RunUnknown]) -> 
 
 def _session_answer(row: asyncpg.Record) -> dict[str, Any]:
     return {"session_id": row["session_id"], "session": str(row["id"])}
+
+
+def _ticket(answer: dict[str, Any]) -> Ticket:
+    return Ticket(answer["run_id"], answer["session_id"], int(answer["session"]), answer["after"])
 
 
 async def _create(
@@ -276,6 +282,13 @@ async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:
     if row is None:
         raise RunUnknown(run_id)
     return run_of(row)
+
+
+async def _erasure_asked(connection: Connection, session: int) -> bool:
+    return await connection.fetchval(
+        "select exists (select from commands where session = $1 and kind = 'erase' and state = 'open')",
+        session,
+    )
 
 
 async def _make_room(connection: Connection, session: asyncpg.Record, on_busy: OnBusy) -> None:

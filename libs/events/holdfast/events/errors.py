@@ -6,7 +6,8 @@ HoldfastError
 ├── CursorInvalid           the text is no cursor
 ├── StoreError
 │   ├── StoreUnavailable    Postgres is away or the outcome is unknown; the same call may be made again
-│   ├── AppendRefused       one event breaks a rule of the log (a key or a terminal event that exists)
+│   │   └── StoreBusy       somebody else holds a row that the call needs; nothing was done
+│   ├── AppendRefused       one event breaks a rule of the log (a key or a terminal event that exists), or can't be held
 │   └── MigrationError      the schema is not what this version needs
 ├── StreamUnavailable       Redis is away or refuses; the log is unharmed, publishing is late
 └── Refused                 what was asked can't be done; carries a code that the HTTP layer knows
@@ -51,8 +52,16 @@ class StoreUnavailable(StoreError):
     """Postgres did not answer, or the outcome of a write is unknown. Make the same call again."""
 
 
+class StoreBusy(StoreUnavailable):
+    """Somebody else held a row for longer than the call may wait. Nothing was done: make the same call again.
+
+    What concerns several sessions is best asked again session by session, so that one that is stuck doesn't stop its
+    neighbours.
+    """
+
+
 class AppendRefused(StoreError):
-    """One row breaks a rule of the log: its key or its run's terminal event is already recorded."""
+    """Postgres refuses one row for good: its key or its run's terminal event is recorded, or it can't be stored."""
 
     def __init__(self, rule: str) -> None:
         super().__init__(f"the log refused an event: {rule}")

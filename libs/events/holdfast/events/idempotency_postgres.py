@@ -35,14 +35,20 @@ async def remembered(
 
 
 async def remember(
-    connection: Connection, tenant: str, idempotency: Idempotency | None, answer: dict[str, Any]
+    connection: Connection,
+    tenant: str,
+    idempotency: Idempotency | None,
+    session: int,
+    answer: dict[str, Any],
 ) -> None:
-    """Keep the answer, in the transaction that earned it."""
+    """Keep the answer, in the transaction that earned it, until ANSWER_KEPT_S are over or the session is erased."""
     if idempotency is not None:
         await connection.execute(
-            "insert into idempotency (tenant, key, request_hash, response) values ($1, $2, $3, $4)",
+            """insert into idempotency (tenant, key, request_hash, session, response)
+               values ($1, $2, $3, $4, $5)""",
             tenant,
             idempotency.key,
             idempotency.request_hash,
+            session,
             json_text(answer),
         )

@@ -75,14 +75,22 @@ async def status(database_url: str) -> dict[str, bool]:
     """Return every schema file's name and whether it has been applied."""
     connection = await _connect(database_url)
     try:
-        known = await connection.fetchval("select to_regclass('migrations') is not null")
-        missing = {m.name for m in await _missing(connection)} if known else None
-        return {m.name: missing is not None and m.name not in missing for m in migrations()}
+        missing = {m.name for m in await _missing(connection)}
+        return {m.name: m.name not in missing for m in migrations()}
     finally:
         await connection.close()
 
 
+async def check_schema(connection: Connection) -> None:
+    """Raise MigrationError unless the database holds exactly the schema of this version."""
+    if missing := await _missing(connection):
+        names = ", ".join(m.name for m in missing)
+        raise MigrationError(f"the database lacks {names}; run `holdfast migrate`")
+
+
 async def _missing(connection: Connection) -> list[Migration]:
+    if not await connection.fetchval("select to_regclass('migrations') is not null"):
+        return migrations()
     rows = await connection.fetch("select name, checksum from migrations")
     applied: dict[str, str] = {row["name"]: row["checksum"] for row in rows}
     files = migrations()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 import orjson
 
-from holdfast.events.errors import StoreUnavailable
+from holdfast.events.errors import StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 else:
     Pool = asyncpg.Pool
     Connection = asyncpg.Connection
+
+# The oldest that has what our SQL needs.
+POSTGRES_MAJOR_MIN = 14
+
+# All that one process opens: a gateway's pool; a worker's (5), its lease's (1), its checkpoints' (2). `holdfast
+# doctor` adds them up.
+GATEWAY_CONNECTIONS = 6
+WORKER_CONNECTIONS = 8
 
 # Waiting longer for a free connection than this means that the database is the bottleneck: say so.
 ACQUIRE_TIMEOUT_S = 2.0
@@ -64,7 +72,6 @@ _UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
     asyncpg.PostgresIOError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -78,6 +85,9 @@ def store_errors() -> Generator[None]:
     """Turn the driver's passing errors into StoreUnavailable; a broken rule of the schema passes as it is."""
     try:
         yield
+    except asyncpg.LockNotAvailableError as error:
+        # The server gave up while it waited, before anything could commit.
+        raise StoreBusy(f"Postgres: {error}") from error
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"Postgres: {type(error).__name__}: {error}") from error
 
@@ -88,10 +98,10 @@ def storable(text: str) -> bool:
 
 
 def json_text(value: Any) -> str:
-    """Return `value` as text for a jsonb parameter."""
+    """Return `value` as text for a json parameter (not jsonb: that would change the caller's text)."""
     return orjson.dumps(value).decode()
 
 
 def json_value(text: str | None) -> Any:
-    """Return what a jsonb column holds."""
+    """Return what a json column holds."""
     return None if text is None else orjson.loads(text)

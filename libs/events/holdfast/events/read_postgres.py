@@ -37,8 +37,8 @@ _RUNS = "and run_id = any($8)"
 _PULSES = """
 select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
        case when r.status = 'running' then r.run_id end as active_run,
-       case when r.not_before <= clock_timestamp()
-             and coalesce(s.lease_until, r.not_before) < clock_timestamp() - make_interval(secs => $2)
+       case when r.not_before <= statement_timestamp()
+             and coalesce(s.lease_until, r.not_before) < statement_timestamp() - make_interval(secs => $2)
             then greatest(s.lease_until, r.not_before) end as stalled_since
   from sessions s
   left join lateral (

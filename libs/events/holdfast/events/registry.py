@@ -20,6 +20,9 @@ class WorkflowInfo:
 # A worker that has not been seen for three of its ten-second rounds is not counted as live.
 WORKER_SEEN_S = 30.0
 
+# A workflow that nobody has announced for this long is forgotten: longer than any outage of all workers.
+WORKFLOW_KEPT_S = 7 * 24 * 3600.0
+
 
 class Registry(Protocol):
     """The table in which workers announce what they can run."""
@@ -29,7 +32,7 @@ class Registry(Protocol):
         ...
 
     async def withdraw(self, worker: str) -> None:
-        """Say that this worker is gone: what it announced stays known, without a live worker."""
+        """Say that this worker is gone: what it announced stays known for WORKFLOW_KEPT_S, without a live worker."""
         ...
 
     async def workflows(self) -> Sequence[WorkflowInfo]:

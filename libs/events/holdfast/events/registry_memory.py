@@ -3,12 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from holdfast.events.state_memory import Announcement, MemoryState, later
 from holdfast.events.store import WORKER_SEEN_S, WorkflowInfo
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class MemoryRegistry:
@@ -28,10 +26,10 @@ class MemoryRegistry:
 
     async def withdraw(self, worker: str) -> None:
         """Say that this worker is gone: what it announced stays known, without a live worker."""
-        await self._state.turn()
+        now = await self._state.turn()
         for word in self._state.announcements.values():
             if word.worker == worker:
-                word.seen_at = None
+                word.seen_at = min(word.seen_at, later(now, -WORKER_SEEN_S))
 
     async def workflows(self) -> Sequence[WorkflowInfo]:
         """Return every workflow, by name, with the workers seen within WORKER_SEEN_S."""
@@ -44,6 +42,6 @@ class MemoryRegistry:
 
 def _told(words: Sequence[Announcement], since: datetime) -> WorkflowInfo:
     # The word that was given last speaks for its version.
-    last = max(words, key=lambda word: word.seen_at or _LONG_AGO)
-    live = [w.worker for w in words if w.seen_at and w.seen_at > since and not w.info.load_error]
+    last = max(words, key=lambda word: word.seen_at)
+    live = [w.worker for w in words if w.seen_at > since and not w.info.load_error]
     return replace(last.info, workers=sorted(live))

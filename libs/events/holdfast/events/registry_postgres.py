@@ -60,7 +60,11 @@ class PostgresRegistry:
         """Say that this worker is gone: what it announced stays known, without a live worker."""
         async with acquired(self._pool) as connection:
             await connection.execute(
-                "update workflows set seen_at = '-infinity' where worker = $1", worker
+                """update workflows
+                      set seen_at = least(seen_at, clock_timestamp() - make_interval(secs => $2))
+                    where worker = $1""",
+                worker,
+                WORKER_SEEN_S,
             )
 
     async def workflows(self) -> Sequence[WorkflowInfo]:

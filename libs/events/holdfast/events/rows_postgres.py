@@ -25,7 +25,10 @@ RUNS_OPEN = (
     + " where r.session = any($1) and r.status in ('queued', 'running', 'waiting')"
     + " order by r.created_at, r.run_id"
 )
-_COMMANDS = "select * from commands where session = any($1) and state = 'open' order by session, n limit 1000"
+_COMMANDS = """
+select * from commands where session = any($1) and state = 'open' and kind = any($2)
+ order by session, n limit 1000
+"""
 
 
 def run_of(row: asyncpg.Record) -> Run:
@@ -72,8 +75,9 @@ def session_of(row: asyncpg.Record, *, active_run: str | None = None) -> Session
 
 
 async def open_commands(connection: Connection, sessions: Sequence[int]) -> list[Command]:
-    """Return the open commands of these sessions, oldest first."""
-    return [_command(row) for row in await connection.fetch(_COMMANDS, list(sessions))]
+    """Return the open commands of these sessions, oldest first; those of unknown kinds are for newer versions."""
+    rows = await connection.fetch(_COMMANDS, list(sessions), list(CommandKind))
+    return [_command(row) for row in rows]
 
 
 def _command(row: asyncpg.Record) -> Command:

@@ -130,11 +130,20 @@ class SessionRow:
 
 @dataclass(slots=True)
 class Announcement:
-    """One worker's word on one version of a workflow; `seen_at` None when it was withdrawn."""
+    """One worker's word on one version of a workflow."""
 
     info: WorkflowInfo
     worker: str
-    seen_at: datetime | None
+    seen_at: datetime
+
+
+@dataclass(slots=True)
+class AnswerRow:
+    """What was answered to a request that may come again."""
+
+    request_hash: bytes
+    response: dict[str, Any]
+    given_at: datetime
 
 
 @dataclass
@@ -157,8 +166,8 @@ class MemoryState:
     )
     results: dict[str, dict[str, bytes]] = field(default_factory=dict[str, dict[str, bytes]])
     terminals: set[str] = field(default_factory=set[str])
-    answers: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = field(
-        default_factory=dict[tuple[str, str], tuple[bytes, dict[str, Any]]]
+    answers: dict[tuple[str, str], AnswerRow] = field(
+        default_factory=dict[tuple[str, str], AnswerRow]
     )
     announcements: dict[tuple[str, str, str], Announcement] = field(
         default_factory=dict[tuple[str, str, str], Announcement]

@@ -31,6 +31,7 @@ from holdfast.events.claims import (
     Journal,
 )
 from holdfast.events.desk import (
+    ANSWER_KEPT_S,
     Desk,
     Idempotency,
     RunRequest,
@@ -47,6 +48,7 @@ from holdfast.events.read import (
 )
 from holdfast.events.registry import (
     WORKER_SEEN_S,
+    WORKFLOW_KEPT_S,
     Registry,
     WorkflowInfo,
 )
@@ -72,7 +74,8 @@ class Health:
 class Store(Protocol):
     """All of it, over one pool of connections."""
 
-    log_id: str  # names this log; the stream's keys carry it, so that no log reads another's window
+    # Names this log, and no copy of it; the stream's keys carry it, so that no log reads another's window.
+    log_id: str
     reader: Reader
     writer: Writer
     claims: Claims
@@ -89,12 +92,14 @@ class Store(Protocol):
 
 
 __all__ = [
+    "ANSWER_KEPT_S",
     "ENDED",
     "OPEN",
     "PAGE_BYTES_MAX",
     "PAGE_EVENTS_MAX",
     "STALLED_GRACE_S",
     "WORKER_SEEN_S",
+    "WORKFLOW_KEPT_S",
     "Claim",
     "Claims",
     "CommandDone",

@@ -1,18 +1,14 @@
 """The log in Postgres: the adapters over one pool."""
 
-import asyncpg
-
 from holdfast.events.append_postgres import PostgresWriter
 from holdfast.events.claims_postgres import PostgresClaims
 from holdfast.events.desk_postgres import PostgresDesk
-from holdfast.events.errors import MigrationError
-from holdfast.events.pool_postgres import Pool, acquired, open_pool
+from holdfast.events.identity_postgres import log_name
+from holdfast.events.migrate import check_schema
+from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, Pool, acquired, open_pool
 from holdfast.events.read_postgres import PostgresReader
 from holdfast.events.registry_postgres import PostgresRegistry
 from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Writer
-
-# Six connections for a gateway, eight for a worker: `holdfast doctor` adds them up.
-POOL_MAX = 6
 
 # What durable-before-visible rests on.
 _DURABLE = {
@@ -59,17 +55,15 @@ class PostgresStore:
 
 
 async def open_store(
-    database_url: str, *, pool_max: int = POOL_MAX, application_name: str = "holdfast"
+    database_url: str, *, pool_max: int = GATEWAY_CONNECTIONS, application_name: str = "holdfast"
 ) -> PostgresStore:
-    """Connect to the log. Raises StoreUnavailable, and MigrationError when the schema isn't there."""
+    """Connect to the log. Raises StoreUnavailable, and MigrationError when the schema isn't this version's."""
     pool = await open_pool(database_url, application_name=application_name, pool_max=pool_max)
     try:
         async with acquired(pool) as connection:
-            log_id = await connection.fetchval("select log_id from log")
-    except asyncpg.UndefinedTableError as error:
-        await pool.close()
-        raise MigrationError("the database holds no log yet; run `holdfast migrate`") from error
+            await check_schema(connection)
+            name = await log_name(connection)
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool, str(log_id))
+    return PostgresStore(pool, name)

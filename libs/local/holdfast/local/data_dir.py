@@ -31,6 +31,14 @@ class ProcessEntry(TypedDict):
     address: str
 
 
+def write_processes(data_dir: Path, entries: Sequence[ProcessEntry]) -> None:
+    """Replace `processes.json`, whole. Only for who holds the lock: the supervisor, then its guard."""
+    path = data_dir / "processes.json"
+    half = path.with_name("processes.json.new")
+    half.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
 class DataDir:
     """A data directory that this process alone uses. Raises DataDirTaken if another one does."""
 
@@ -78,10 +86,7 @@ class DataDir:
 
     def write_processes(self, entries: Sequence[ProcessEntry]) -> None:
         """Replace `processes.json`; whoever reads it sees the old list or the new one, whole."""
-        path = self.path / "processes.json"
-        half = path.with_name("processes.json.new")
-        half.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-        half.replace(path)
+        write_processes(self.path, entries)
 
     def release(self) -> None:
         """Let the next one in."""

@@ -3,9 +3,9 @@
 It reads the list of processes from a pipe and keeps the latest. When the pipe closes, the
 supervisor is gone, however it went: what is on the list is ended in order, politely first. On Linux
 the kernel's death signal has usually been faster; the guard is for other systems, and for who
-ignores signals.
+ignores signals. At last it empties `processes.json`: nobody else is left to say that all are gone.
 
-    python -m holdfast.local.guard < PIPE
+    python -m holdfast.local.guard DATA_DIR < PIPE
 """
 
 import json
@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from holdfast.local.data_dir import write_processes
 from holdfast.local.errors import GuardFailed
 from holdfast.local.processes import ProcessId
 
@@ -73,21 +74,25 @@ def main() -> None:
         if line.endswith(b"\n"):
             wards = [Ward(**ward) for ward in json.loads(line)]
     end(wards)
+    # The lock is still held here. A directory that somebody has deleted meanwhile lists nothing.
+    with suppress(OSError):
+        write_processes(Path(sys.argv[1]), [])
 
 
 class Guard:
     """The supervisor's end of the pipe.
 
-    `keep_open` is a descriptor the guard inherits and so holds until it leaves: the lock.
+    `keep_open` is a descriptor the guard inherits and so holds until it leaves: the lock of
+    `data_dir`.
     """
 
-    def __init__(self, keep_open: int) -> None:
-        self._keep_open = keep_open
+    def __init__(self, keep_open: int, data_dir: Path) -> None:
+        self._keep_open, self._data_dir = keep_open, data_dir.absolute()
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-P", "-m", __name__, str(self._data_dir)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[self._keep_open],
@@ -122,9 +127,15 @@ class Guard:
 
     def dismiss(self) -> None:
         """Let it go with nothing left to end; returns when it has gone."""
+        # One that somebody killed needs no successor for this.
         with suppress(OSError):
-            self.tell([])
+            self._write(b"[]\n")
         self._reap()
+
+    def take_over(self) -> None:
+        """Let it end what it was told of last, as after a crash; it goes on when we are gone."""
+        with suppress(OSError):
+            self._pipe().close()
 
     def _reap(self) -> None:
         with suppress(OSError):

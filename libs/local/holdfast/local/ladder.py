@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from holdfast.events.pool_postgres import POSTGRES_MAJOR_MIN
 from holdfast.local.container import ContainerPostgres, ContainerRedis, docker_answers
 from holdfast.local.errors import ServerNotFound
 from holdfast.local.given_server import GivenServer
@@ -26,9 +27,6 @@ from holdfast.local.server import Server
 
 REDIS_URL = "HOLDFAST_REDIS_URL"
 DATABASE_URL = "HOLDFAST_DATABASE_URL"
-
-# The oldest that has everything we use: 6.2 brought exclusive stream ranges, 14 what our SQL needs.
-POSTGRES_MAJOR_MIN = 14
 
 # Debian keeps its installations off PATH, one directory for each major version.
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from collections.abc import Container
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,10 +34,13 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def free_port(host: str = LOOPBACK) -> int:
-    """Return a port on which nothing listens now; someone else may take it before you do."""
+def free_port(host: str = LOOPBACK, *, avoid: Container[int] = ()) -> int:
+    """Return a port on which nothing listens now; someone else may take it before you do.
+
+    `avoid` holds those that are promised to somebody who doesn't listen yet.
+    """
     for _ in range(TRIES_MAX):
         port = random.randint(FIRST_PORT, LAST_PORT)
-        if is_free(port, host):
+        if port not in avoid and is_free(port, host):
             return port
     raise OSError(errno.EADDRINUSE, f"no free port between {FIRST_PORT} and {LAST_PORT}")

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +93,8 @@ class ChildServer(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         self._account: Account | None = None
         self._given_up = False
+        # Ports that a first start leaves to others.
+        self.avoid: Container[int] = ()
         # Where the server writes what it has to say; may be set before the first start.
         self.log_path = self.data_dir / f"{self.name}.log"
 
@@ -144,7 +146,7 @@ class ChildServer(ABC):
         deadline = time.monotonic() + START_SECONDS
         port_deadline = time.monotonic() + PORT_SECONDS
         while True:
-            port = self.port if self.port is not None else free_port(self.host)
+            port = self.port if self.port is not None else free_port(self.host, avoid=self.avoid)
             log_start = self._log_size()
             if self._start_once(port, deadline):
                 self.port = port

@@ -10,19 +10,20 @@ dies, everything goes with it (`guard`).
 import os
 import signal
 import sys
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskStatus
 
+from holdfast.local.child import Child
 from holdfast.local.data_dir import DataDir, ProcessEntry
 from holdfast.local.errors import LocalError, NotReady, PortTaken
 from holdfast.local.given_server import GivenServer
 from holdfast.local.guard import Guard, Ward
 from holdfast.local.ladder import DATABASE_URL, REDIS_URL, postgres_server, redis_server
 from holdfast.local.options import DevOptions
-from holdfast.local.ports import free_port, is_free
+from holdfast.local.ports import LOOPBACK, free_port, is_free
 from holdfast.local.processes import ProcessId
 from holdfast.local.server import ChildServer, Server
 from holdfast.local.service import Service
@@ -45,43 +46,6 @@ DRAIN_SECONDS = 3
 
 # The stages in which all is ended, the guard's and the supervisor's.
 GATEWAYS, ORCHESTRATORS, SERVERS = 0, 1, 2
-
-
-class Child(Protocol):
-    """What is kept running: a server of our own, or a service."""
-
-    name: str
-    stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]]
-
-    @property
-    def pid(self) -> int | None:
-        """Its process while it runs."""
-        ...
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        ...
-
-    def is_running(self) -> bool:
-        """Tell whether its process lives."""
-        ...
-
-    def start(self) -> None:
-        """Start it; a server returns when it answers."""
-        ...
-
-    def stop(self) -> None:
-        """End it politely, within a deadline."""
-        ...
-
-    def kill_soon(self) -> None:
-        """Send the SIGKILL and don't wait."""
-        ...
-
-    def give_up(self) -> None:
-        """Make a start that is under way fail soon."""
-        ...
 
 
 async def run_dev(options: DevOptions, *, on_line: Callable[[str], None] = print) -> int:
@@ -108,6 +72,8 @@ class Supervisor:
         self._guard: Guard
         self._given: list[GivenServer] = []
         self._stopping = False
+        # Given out before anybody listens there, so that a second draw can't give them again.
+        self._promised: set[int] = set()
         # In the order of `processes.json`, each with the stage in which it is ended.
         self._children: list[tuple[int, Child]] = []
 
@@ -117,7 +83,7 @@ class Supervisor:
         self._data_dir = await anyio.to_thread.run_sync(
             DataDir, self._options.data_dir, abandon_on_cancel=True
         )
-        self._guard = Guard(self._data_dir.lock_descriptor)
+        self._guard = Guard(self._data_dir.lock_descriptor, self._data_dir.path)
         failures: list[BaseException] = []
         try:
             await self._run_until_signal(ports)
@@ -127,8 +93,7 @@ class Supervisor:
         except* Exception as group:  # noqa: BLE001 (raised again below, out of its groups)
             failures = _leaves(group)
         finally:
-            self._guard.dismiss()
-            self._data_dir.release()
+            self._let_go()
         # The first is the reason: what it ended may have failed because of it.
         if failures:
             raise failures[0]
@@ -137,12 +102,18 @@ class Supervisor:
         """Settle the ports before anything starts: a taken one is the person's to change."""
         host, first = self._options.host, self._options.port
         if first == 0:
-            return [free_port(host) for _ in range(self._options.gateways)]
+            return [self._draw_port(host) for _ in range(self._options.gateways)]
         ports = [first + n for n in range(self._options.gateways)]
         for n, port in enumerate(ports, 1):
             if not is_free(port, host):
                 raise PortTaken(f"gateway-{n}", host, port)
+        self._promised.update(ports)
         return ports
+
+    def _draw_port(self, host: str = LOOPBACK) -> int:
+        port = free_port(host, avoid=self._promised)
+        self._promised.add(port)
+        return port
 
     async def _run_until_signal(self, ports: list[int]) -> None:
         wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -179,6 +150,7 @@ class Supervisor:
             async def server(server: Server) -> str:
                 if isinstance(server, ChildServer):
                     server.log_path = data_dir.log_of(server.name)
+                    server.avoid = self._promised
                     await keep(SERVERS, server)
                 else:
                     assert isinstance(server, GivenServer)
@@ -210,12 +182,12 @@ class Supervisor:
             await anyio.sleep_forever()
 
     def _orchestrator(self, number: int, env: Mapping[str, str]) -> Service:
-        name, port = f"orchestrator-{number}", free_port()
+        name, port = f"orchestrator-{number}", self._draw_port()
         return Service(
             name,
             self._options.orchestrator_command,
             {**env, "HOLDFAST_WORKER_NAME": name, "HOLDFAST_OPS_PORT": str(port)},
-            host="127.0.0.1",
+            host=LOOPBACK,
             port=port,
             log=self._data_dir.log_of(name),
             quiet=self._options.quiet,
@@ -267,13 +239,33 @@ class Supervisor:
             self._note()
 
     async def _shut_down(self) -> None:
+        """End all, stage by stage. Whatever fails is said, and keeps no other from being ended."""
         for stage in (GATEWAYS, ORCHESTRATORS, SERVERS):
             async with anyio.create_task_group() as stopping:
                 for its_stage, child in self._children:
                     if its_stage == stage:
-                        stopping.start_soon(anyio.to_thread.run_sync, child.stop)
-            self._note()
-        self._data_dir.write_processes([])
+                        stopping.start_soon(self._stop, child)
+            try:
+                self._note()
+            except (LocalError, OSError) as error:
+                _complain(f"the list of processes is out of date: {error}")
+
+    async def _stop(self, child: Child) -> None:
+        try:
+            await anyio.to_thread.run_sync(child.stop)
+        except Exception as error:  # noqa: BLE001 (one that hangs in the kernel, and what else may be)
+            _complain(f"{child.name} could not be ended: {error}")
+
+    def _let_go(self) -> None:
+        if any(child.is_running() for _, child in self._children):
+            # The guard has them on its list. It goes on trying, and keeps the lock while it does.
+            self._guard.take_over()
+        else:
+            self._guard.dismiss()
+            # As the guard does on leaving; but somebody may have killed it.
+            with suppress(OSError):
+                self._data_dir.write_processes([])
+        self._data_dir.release()
 
     def _note(self) -> None:
         """Tell the guard, then `processes.json`, who runs now."""

@@ -45,7 +45,7 @@ def _event(index: Index, client: Client, cursor: int, row: int, seen: Seen) -> S
         return Slip("repeat", row, seen.seq, 0, f"event {seen.seq} came after id {cursor}")
     if seen.seq > cursor + 1:
         missing, first = index.owed(client.session, client.want, after=cursor, through=seen.seq - 1)
-        says = f"event {seen.seq} came after id {cursor}: {missing} wanted between them did not"
+        says = f"event {seen.seq} came after id {cursor}, {missing} wanted between them never did"
         return Slip("gap", row, first or cursor + 1, missing, says)
     if index.event(client.session, seen.seq) is not None and not index.wants(
         client.session, client.want, seen.seq

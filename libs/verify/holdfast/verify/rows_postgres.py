@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from holdfast.events.errors import StoreUnavailable
+from holdfast.events.identity_postgres import log_name
 from holdfast.events.pool_postgres import store_errors
 from holdfast.verify.history import CommandRow, RunRow
 from holdfast.verify.log import LogEvent, SessionLog
@@ -49,7 +50,7 @@ async def read_rows(database_url: str, sessions: Sequence[str]) -> Rows:
 
 
 async def _read(connection: "asyncpg.Connection[asyncpg.Record]", sessions: Sequence[str]) -> Rows:
-    log_id = str(await connection.fetchval("select log_id from log"))
+    log_id = await log_name(connection)
     numbers: dict[str, int] = {}
     logs: list[SessionLog] = []
     runs: list[RunRow] = []

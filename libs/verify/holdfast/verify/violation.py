@@ -8,6 +8,9 @@ from typing import Any
 from holdfast.verify.history import Fault
 from holdfast.verify.invariants import Invariant
 
+# What was done last before the violation is what a person looks at; programs get the whole schedule.
+FAULTS_SHOWN_MAX = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -60,7 +63,9 @@ class Violation:
             lines.append(f"  and {self.more} more of {self.invariant}")
         if self.seed is not None:
             lines.append(f"  seed {self.seed}")
-        lines += [f"  {_clock(fault.at)} {fault.what}" for fault in self.schedule]
+        until = max(known) if known else float("inf")
+        before = [fault for fault in self.schedule if fault.at <= until]
+        lines += [f"  {_clock(fault.at)} {fault.what}" for fault in before[-FAULTS_SHOWN_MAX:]]
         return "\n".join(lines)
 
     def plain(self) -> dict[str, Any]:

@@ -17,9 +17,15 @@ OTHERS_MAX = 2
 def with_witness(index: Index, violation: Violation) -> Violation:
     """Return the violation with its witness, the seed and the schedule of faults."""
     lines = list(_lines(index, violation))
-    lines.sort(key=lambda line: (line.at if line.at is not None else 0.0, line.seq or 0, line.log))
+    lines.sort(key=_moment)
     history = index.history
     return replace(violation, witness=tuple(lines), seed=history.seed, schedule=history.schedule)
+
+
+def _moment(line: Line) -> tuple[float, float, str]:
+    # What has no seq is an ending, after the frame of the same moment; what has no time is a copy, and comes first.
+    seq = float("inf") if line.seq is None else line.seq
+    return (0.0 if line.at is None else line.at, seq, line.log)
 
 
 def _lines(index: Index, violation: Violation) -> Iterator[Line]:
@@ -55,13 +61,7 @@ def _of_log(index: Index, session: str, about: range, violation: Violation) -> I
             epoch = f" epoch {event.epoch}" if event.epoch is not None else ""
             run = f" {event.run_id}" if event.run_id else ""
             what = f"{event.type}{run}{epoch} {event.digest.hex()[:8]}"
-            yield Line(
-                event.at,
-                "log",
-                event.seq,
-                what,
-                violation.client is None and event.seq == violation.seq,
-            )
+            yield Line(event.at, "log", event.seq, what, event.seq == violation.seq)
 
 
 def _of_clients(index: Index, violation: Violation, about: range) -> Iterator[Line]:

@@ -1,6 +1,7 @@
 """The gateway as a process: `python -m holdfast.gateway`. Settings come from the environment, see `settings`.
 
-Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there, 2 when it was told wrongly.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there, 2 when it was told wrongly,
+70 when its event loop stood still for too long (see `holdfast.events.watchdog`).
 """
 
 import argparse

@@ -20,11 +20,13 @@ from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.handover import Handover
+from holdfast.gateway.hosts import Hosts, answered_to
 from holdfast.gateway.hub import Hub
 from holdfast.gateway.limits import Limits
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.openapi import install_openapi
 from holdfast.gateway.options import HubOptions
+from holdfast.gateway.probe import Probe
 from holdfast.gateway.problems import install_problems
 from holdfast.gateway.routes import events, operations, replay, runs, sessions, state, streams
 from holdfast.gateway.routes import workflows as workflow_routes
@@ -84,6 +86,7 @@ def build(
             async with gateway.hub:
                 yield
                 gateway.draining = True
+            gateway.probe.close()
 
     app = FastAPI(
         title="Holdfast gateway",
@@ -103,7 +106,8 @@ def build(
     app.add_middleware(Handover)
     app.add_middleware(Limits)
     app.add_middleware(Cors, origins=settings.cors_origins)
-    app.add_middleware(Edge, seen=metrics.responded)
+    app.add_middleware(Hosts, names=answered_to(settings))
+    app.add_middleware(Edge, seen=metrics.responded, draining=lambda: app.state.gateway.draining)
     return app
 
 
@@ -174,6 +178,7 @@ def _gateway(
         hub=hub,
         workflows=Workflows(backends.store.registry, clock),
         metrics=metrics,
+        probe=Probe(backends.store),
         clock=clock,
         chance=chance,
     )

@@ -18,6 +18,10 @@ from holdfast.gateway.tasks import Spawn, fail, succeed
 # more than the loop can send; the rest of a reconnect storm waits here instead of in the pool.
 READS_MAX = 8
 
+# Seqs that one filtered page looks through: some 50 ms of Postgres when nothing matches, far from the timeout of a
+# statement. The page says how far it looked, and the next one goes on there.
+SCAN_SEQS_MAX = 100_000
+
 Key = tuple[object, ...]
 
 
@@ -36,6 +40,12 @@ class Leaf:
     def size(self) -> int:
         """Bytes of frames."""
         return sum(len(piece.frames) for piece in self.pieces)
+
+
+def scan_end(after: int, until: int | None = None) -> int:
+    """Return the last seq that a filtered page from `after` on should look at."""
+    end = after + SCAN_SEQS_MAX
+    return end if until is None else min(until, end)
 
 
 class Catchup:
@@ -63,21 +73,29 @@ class Catchup:
         if (kept := self._kept.get(key)) is not None:
             self._observer.page(shared=True)
             return kept[1]
-        while (flight := self._flights.get(key)) is not None:
+        if (flight := self._flights.get(key)) is not None:
             leaf = await asyncio.shield(flight)
             if leaf.through > after:
                 self._observer.page(shared=True)
                 return leaf
-        flight = self._flights[key] = asyncio.get_running_loop().create_future()
-        self._observer.page(shared=False)
-        self._spawn(self._fly(key, flight, session, selection, after, until))
+            # It may have been read before this call. Whatever flies now began after that one landed, so after this
+            # call: its answer counts for all who waited, even if it is empty as well.
+        flight = self._flights.get(key)
+        self._observer.page(shared=flight is not None)
+        if flight is None:
+            flight = self._flights[key] = asyncio.get_running_loop().create_future()
+            self._spawn(self._fly(key, flight, session, selection, after, until))
         # Shielded: the first to ask may leave, the others still wait for it.
         return await asyncio.shield(flight)
 
     def forget(self, session: int) -> None:
-        """Drop what is kept of a session: it was erased, or the store lost a part of it."""
+        """Drop what is kept of a session, and let no page stay that is on its way: it was erased, or the store lost
+        a part of it.
+        """
         for key in [key for key in self._kept if key[0] == session]:
             self._drop(key)
+        for key in [key for key in self._flights if key[0] == session]:
+            del self._flights[key]
 
     async def _fly(
         self,
@@ -92,25 +110,31 @@ class Catchup:
             async with self._reading:
                 leaf = await self._read(session, selection, after, until)
         except Exception as error:  # noqa: BLE001  # whoever waits gets it, whatever it is
-            self._land(key)
+            self._land(key, flight)
             fail(flight, error)
         except BaseException:
-            self._land(key)
+            self._land(key, flight)
             flight.cancel()
             raise
         else:
-            self._land(key)
-            # An empty page is true for a moment only; one with events stays true.
-            if leaf.pieces:
+            # An empty page is true for a moment only; one with events stays true, unless it was forgotten meanwhile.
+            if self._land(key, flight) and leaf.pieces:
                 self._keep(key, leaf)
             succeed(flight, leaf)
 
-    def _land(self, key: Key) -> None:
+    def _land(self, key: Key, flight: asyncio.Future[Leaf]) -> bool:
+        """End a flight; return whether it is still the one for its page."""
+        if self._flights.get(key) is not flight:
+            return False
         del self._flights[key]
+        return True
 
     async def _read(
         self, session: int, selection: Selection, after: int, until: int | None
     ) -> Leaf:
+        types, runs = selection.stored_types(), selection.stored_runs()
+        if types is not None or runs is not None:
+            until = scan_end(after, until)
         page = await self._reader.read(
             session,
             after=after,
@@ -118,8 +142,8 @@ class Catchup:
             # second page on.
             limit=PAGE_EVENTS_MAX - after % PAGE_EVENTS_MAX,
             until=until,
-            types=selection.stored_types(),
-            run_ids=selection.stored_runs(),
+            types=types,
+            run_ids=runs,
         )
         begin = max(after, page.min_seq - 1)  # what lies before it is no longer there
         sifted = sift(

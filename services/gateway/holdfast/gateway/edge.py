@@ -1,4 +1,5 @@
-"""The outermost layer: request ids, protective headers, and for every bug a 500 that gives nothing away.
+"""The outermost layer: request ids, protective headers, and for every bug a 500 that gives nothing away
+(on the paths of streams, a refusal in passing).
 
 It is pure ASGI and adds no task, since every stream passes through it.
 """
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.gateway.problems import problem_of
+from holdfast.gateway.refusals import asks_for_stream, come_back
 
 REQUEST_ID = "x-request-id"
 
@@ -29,8 +31,10 @@ log = structlog.get_logger("holdfast.gateway")
 class Edge:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, *, seen: Seen) -> None:
-        self._app, self._seen = app, seen
+    def __init__(
+        self, app: ASGIApp, *, seen: Seen, draining: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._app, self._seen, self._draining = app, seen, draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -51,6 +55,9 @@ class Edge:
                 headers[REQUEST_ID] = request_id
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "no-referrer"
+                if self._draining():
+                    # The next request would come here again: a new connection may land on another replica.
+                    headers["connection"] = "close"
                 if scope["path"].startswith("/v1/"):
                     headers.setdefault("cache-control", "no-store")
                 is_stream = headers.get("content-type", "").startswith("text/event-stream")
@@ -66,7 +73,10 @@ class Edge:
                     # The answer is under way: only breaking the connection tells the truth.
                     raise
                 log.exception("request.failed", method=scope["method"], route=_route(scope))
-                await problem_of(error).response(scope)(scope, receive, send_marked)
+                response = (
+                    come_back() if asks_for_stream(scope) else problem_of(error).response(scope)
+                )
+                await response(scope, receive, send_marked)
             finally:
                 if status:
                     seconds = time.monotonic() - begun

@@ -12,4 +12,4 @@ class Ending(StrEnum):
     SLOW = "slow"  # a write was not taken within its deadline
     DRAIN = "drain"  # this process is stopping
     CLIENT = "client"  # the client left
-    BROKEN = "broken"  # the next frame would have been wrong, so it was not sent
+    BROKEN = "broken"  # the next frame would have been wrong, or a replay lost its store

@@ -31,6 +31,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 # Waves of a drain: a tenth of the clients is told at a time, so that the next replica isn't met by all of them.
 DRAIN_WAVES = 10
 
+# A subscribe is answered within a millisecond. A Redis that hangs may cost a new session's first readers this much and
+# no more: what they ask for is in the store.
+WATCH_DEADLINE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class HubStats:
@@ -188,7 +192,7 @@ class Hub:
             if (leaving := self._leaving.get(session)) is not None:
                 await asyncio.wait([leaving])
             # Watch before the head is read: an event after that head then wakes us. The other order can miss it.
-            await self._wakes.watch(session)
+            await self._watch(session)
             try:
                 pulse = await self._pulses.of(session)
                 if pulse is None:
@@ -211,6 +215,14 @@ class Hub:
         # A wake-up that came while the head was on its way here found no feed: look once.
         self._tail.wake(session)
         succeed(start, None)
+
+    async def _watch(self, session: int) -> None:
+        try:
+            async with asyncio.timeout(WATCH_DEADLINE_S):
+                await self._wakes.watch(session)
+        except TimeoutError:
+            # It stays asked for, and is in force when Redis answers again. Until then the head check brings the news.
+            log.warning("stream.watch_unanswered", session=session)
 
     def _drop(self, feed: Feed) -> None:
         del self._feeds[feed.session]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.gateway.problems import Problem
+from holdfast.gateway.refusals import asks_for_stream
 from holdfast.gateway.strict_json import NotStrictJson, check_strict_json
 
 # As large as the largest event: what fits in here can be recorded as one.
@@ -58,11 +59,15 @@ async def _checked_body(scope: Scope, receive: Receive) -> bytes | None:
     """Return the body, None when the request has none. Raises Problem for what is over a limit."""
     url = len(scope.get("raw_path") or b"") + len(scope["query_string"]) + 1
     if url > URL_BYTES_MAX:
-        raise Problem(414, "url-too-long", f"a URL has at most {URL_BYTES_MAX:,} bytes")
+        raise Problem(
+            _told(scope, 414), "url-too-long", f"a URL has at most {URL_BYTES_MAX:,} bytes"
+        )
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if sum(len(name) + len(value) + 4 for name, value in headers) > HEADER_BYTES_MAX:
         raise Problem(
-            431, "headers-too-large", f"headers have at most {HEADER_BYTES_MAX:,} bytes in all"
+            _told(scope, 431),
+            "headers-too-large",
+            f"headers have at most {HEADER_BYTES_MAX:,} bytes in all",
         )
     length = _last(headers, b"content-length")
     if length in (None, b"0") and _last(headers, b"transfer-encoding") is None:
@@ -77,6 +82,11 @@ async def _checked_body(scope: Scope, receive: Receive) -> bytes | None:
         _check_form(headers)
         _check_content(body)
     return body
+
+
+def _told(scope: Scope, status: int) -> int:
+    """Return the status that says so to this client: a stream's expects 400 for what will never be served."""
+    return 400 if asks_for_stream(scope) else status
 
 
 def _check_form(headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -12,7 +12,14 @@ from holdfast.events.codec import to_json
 from holdfast.events.commands import OnBusy
 from holdfast.events.store import RunStatus, SessionStatus
 
-ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+# One to 128 letters, digits, dots, dashes and underscores, but not `.` or `..`: clients, proxies and servers resolve
+# those in a path, so that nobody could ever ask for a session of that name. (Spelled out: the validator's regular
+# expressions know no look-ahead.)
+ID_PATTERN = (
+    r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
+    r"|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}"
+    r"|\.\.[A-Za-z0-9._-]{1,126})$"
+)
 
 TTL_MIN_S = 60
 TTL_MAX_S = 30 * 24 * 3600

@@ -27,6 +27,7 @@ from holdfast.events.errors import (
     StreamUnavailable,
 )
 from holdfast.events.store import SessionStatus
+from holdfast.gateway.refusals import asks_for_stream, come_back
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -147,7 +148,10 @@ def install_problems(app: FastAPI) -> None:
     """Make every error that a route raises a problem document."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return problem_of(error).response(request.scope)
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asks_for_stream(request.scope):
+            return come_back()
+        return problem.response(request.scope)
 
     for kind in (
         Problem,

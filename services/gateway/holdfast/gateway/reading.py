@@ -9,7 +9,7 @@ from holdfast.events.catalog import TERMINAL_TYPES
 from holdfast.events.errors import SessionUnknown, StoreUnavailable
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.store import SessionStatus
-from holdfast.gateway.catchup import Leaf
+from holdfast.gateway.catchup import Leaf, scan_end
 from holdfast.gateway.commentary import Commentary
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
@@ -140,14 +140,21 @@ class Reading:
     async def _has_terminal(self) -> bool:
         """Whether the terminal event of a run that has ended is still to come for this cursor."""
         assert self._request.run_id is not None
-        page = await self._sources.reader.read(
-            self._feed.session,
-            after=self.cursor,
-            limit=1,
-            types=TypeFilter(TERMINAL_TYPES),
-            run_ids=frozenset({self._request.run_id}),
-        )
-        return bool(page.items)
+        after, through = -1, self.cursor
+        while after < through:
+            after = through
+            page = await self._sources.reader.read(
+                self._feed.session,
+                after=after,
+                until=scan_end(after),
+                limit=1,
+                types=TypeFilter(TERMINAL_TYPES),
+                run_ids=frozenset({self._request.run_id}),
+            )
+            if page.items or page.through >= page.head:
+                return bool(page.items)
+            through = page.through
+        return False
 
     async def _find_family(self, head: int) -> None:
         # A head first, the family afterwards: every run with an event up to this head was there to be found.

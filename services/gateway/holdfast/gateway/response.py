@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.subscription import Subscription
-from holdfast.gateway.transport import find_abort
+from holdfast.gateway.transport import close_afterwards, find_abort
 
 # no-transform and no buffering: proxies that compress or collect would hold events back.
 STREAM_HEADERS = {
@@ -72,6 +72,8 @@ class EventStreamResponse(Response):
                     send, {"type": "http.response.body", "body": chunk, "more_body": True}
                 )
                 chunk = await subscription.chunk()
+            if subscription.ending is Ending.DRAIN:
+                close_afterwards(send)
             if subscription.ending not in (Ending.SLOW, Ending.CLIENT):
                 await self._send(
                     send, {"type": "http.response.body", "body": b"", "more_body": False}

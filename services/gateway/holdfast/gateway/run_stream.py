@@ -1,22 +1,21 @@
 """The answer to a POST that asks for a run and for its stream at once.
 
-Not the hot path, and the client is one that speaks fetch: sse-starlette's comforts (it notices a client that left,
-and bounds every write) are worth their 42 KB here.
+Not the hot path, and the client is one that speaks fetch: see `timed_stream`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
-from sse_starlette.sse import EventSourceResponse
+import structlog
 from starlette.responses import Response
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import Ticket
-from holdfast.gateway import sse
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.request import SubscriptionRequest
-from holdfast.gateway.response import STREAM_HEADERS
 from holdfast.gateway.streaming import full, passing_refusal, retry_ms
-from holdfast.gateway.subscription import Subscription
+from holdfast.gateway.timed_stream import TimedStream
+
+log = structlog.get_logger("holdfast.gateway")
 
 
 async def run_stream(here: Gateway, ticket: Ticket, *, headers: Mapping[str, str]) -> Response:
@@ -31,21 +30,13 @@ async def run_stream(here: Gateway, ticket: Ticket, *, headers: Mapping[str, str
         subscription = await here.hub.subscribe(request)
     except StoreUnavailable:
         return passing_refusal(here, headers)
-    return EventSourceResponse(
-        _chunks(here, subscription),
-        headers={**STREAM_HEADERS, **headers},
-        sep="\n",
-        ping=0,  # the subscription sends its own heartbeats
-        send_timeout=here.settings.send_deadline_s,
+    except Exception:
+        # An error here would hide from the client that its run was accepted, and where to follow it.
+        log.exception("stream.failed", run_id=ticket.run_id)
+        return passing_refusal(here, headers)
+    return TimedStream(
+        subscription,
+        retry_ms=retry_ms(here),
+        deadline_s=here.settings.send_deadline_s,
+        headers=headers,
     )
-
-
-async def _chunks(here: Gateway, subscription: Subscription) -> AsyncIterator[bytes]:
-    # sse-starlette bounds the writes; the subscription only has to know that it is being read.
-    subscription.on_overdue(lambda: None)
-    try:
-        yield sse.retry(retry_ms(here))
-        async for chunk in subscription:
-            yield chunk
-    finally:
-        subscription.close()

@@ -18,6 +18,7 @@ ENV_PREFIX = "HOLDFAST_"
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
+_HOST = re.compile(r"[a-z0-9.\-_]+|[0-9a-f:.]+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins of browser applications, separated by commas"
+    )
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names it is called by beside localhost, separated by commas"
     )
     heartbeat_s: float = Field(
         default=15.0, gt=0, le=300, description="seconds of silence before a stream's heartbeat"
@@ -102,6 +106,17 @@ class Settings(BaseSettings):
                     "each origin is scheme://host[:port], such as https://app.example.com; no wildcards"
                 )
         return origins
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        names = value.split(",") if isinstance(value, str) else value
+        hosts = tuple(name.strip().strip("[]").lower() for name in names if name.strip())
+        for host in hosts:
+            # No `*`: it would answer to the names of all sites that point theirs here.
+            if not _HOST.fullmatch(host):
+                raise ValueError("each is a name or an address without a port; no wildcards")
+        return hosts
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

@@ -44,7 +44,7 @@ class Subscription:
         self._retry_at: float | None = None  # when to ask the store again
         self._waiter: asyncio.Future[None] | None = None
         self._writing_since: float | None = None
-        self._abort: Callable[[], None] | None = None
+        self._abort: Callable[[], object] | None = None
         self._drained = self._closed = False
 
     @property
@@ -81,6 +81,10 @@ class Subscription:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (chunk := await self.chunk()) is not None:
             yield chunk
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield chunks until the stream has ended (see `ending`)."""
+        return self.__aiter__()
 
     # --- the next chunk ----------------------------------------------------------------------------
 
@@ -165,7 +169,7 @@ class Subscription:
             self.ending = ending
         self.wake()
 
-    def on_overdue(self, abort: Callable[[], None]) -> None:
+    def on_overdue(self, abort: Callable[[], object]) -> None:
         """Say how to break off a write that is not taken."""
         self._abort = abort
 

@@ -113,21 +113,25 @@ class Tail:
             self._news.clear()
             woken, self._woken = self._woken, {}
             sessions = iter(woken)
+            answering = True
             while batch := list(islice(sessions, WINDOW_SESSIONS_MAX)):
-                await self._read(batch)
+                # A Redis that hangs makes this round wait once, not once for every thousand sessions.
+                answering = await self._read(batch, ask=answering)
             await asyncio.sleep(0)
 
-    async def _read(self, sessions: Iterable[int]) -> None:
+    async def _read(self, sessions: Iterable[int], *, ask: bool) -> bool:
+        """Bring news of the sessions, from the window if it may be asked; return whether it may be asked again."""
         feeds = {session: feed for session in sessions if (feed := self._feeds.get(session))}
         trusting = {s: feed for s, feed in feeds.items() if not feed.distrusts_stream}
         for feed in feeds.values():
             if feed.distrusts_stream:
                 self.fill(feed, Repair.GAP)
         if not trusting:
-            return
+            return ask
         limit = WINDOW_ENTRIES_MAX // len(trusting)
         limit = max(WINDOW_ENTRIES_EACH_MIN, min(WINDOW_ENTRIES_EACH_MAX, limit))
-        entries = await self._read_window({s: feed.head for s, feed in trusting.items()}, limit)
+        heads = {session: feed.head for session, feed in trusting.items()}
+        entries = await self._read_window(heads, limit) if ask else None
         for session, feed in trusting.items():
             # Dropped, or rewound, while the answer was under way: it is about another feed or another history.
             if self._feeds.get(session) is not feed or feed.distrusts_stream:
@@ -147,6 +151,7 @@ class Tail:
             elif feed.head < feed.heard:
                 # Trimmed, flushed or never published: whoever woke us knows of more than the window has.
                 self.fill(feed, Repair.BEHIND)
+        return entries is not None
 
     async def _read_window(
         self, cursors: Mapping[int, int], limit: int
@@ -234,10 +239,6 @@ class Tail:
     async def check(self) -> None:
         """Compare every feed with the store and act on what differs, at the first sighting."""
         async with self._checking:
-            if self.stream_away and self._wakes.connected and self._feeds:
-                # A quiet process would not notice that reads work again.
-                session, feed = next(iter(self._feeds.items()))
-                await self._read_window({session: feed.head}, 1)
             feeds = list(self._feeds.values())
             behind = 0
             for start in range(0, len(feeds), PULSES_MAX):
@@ -245,6 +246,11 @@ class Tail:
             self._checked_at = self._clock.monotonic()
             if behind:
                 self._observer.caught_behind(behind)
+        if self.stream_away and self._wakes.connected and self._feeds:
+            # A quiet process would not notice that reads work again. After the comparison: what a Redis that hangs
+            # takes to say nothing must not keep clients waiting.
+            session, feed = next(iter(self._feeds.items()))
+            await self._read_window({session: feed.head}, 1)
 
     async def _check(self, feeds: Sequence[Feed]) -> int:
         # The heads of before the query: only what was known then must be in the answer. Compared with the heads of

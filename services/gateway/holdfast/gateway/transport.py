@@ -1,4 +1,4 @@
-"""Breaking a connection off, which ASGI has no message for."""
+"""Breaking a connection off, or closing it after its response: ASGI has no message for either."""
 
 import functools
 from collections.abc import Callable
@@ -14,6 +14,23 @@ def find_abort(send: object) -> Callable[[], object] | None:
     No server promises this: under uvicorn `send` is a method of an object with a `transport`, maybe wrapped in
     closures by middleware. So it is looked for and, when it isn't there, done without.
     """
+    abort = getattr(getattr(_find_owner(send), "transport", None), "abort", None)
+    return abort if callable(abort) else None
+
+
+def close_afterwards(send: object) -> None:
+    """Have the connection behind an ASGI `send` closed when its response is complete, though its headers are sent.
+
+    HTTP/1.1 allows it at any time, and a client that connects anew may land on another replica. Done without where
+    the server doesn't show how.
+    """
+    owner = _find_owner(send)
+    if isinstance(getattr(owner, "keep_alive", None), bool):
+        owner.keep_alive = False
+
+
+def _find_owner(send: object) -> Any:
+    """Return the server's object whose method `send` is, at the bottom of all wrapping; None if it isn't found."""
     queue: list[Any] = [send]
     seen: set[int] = set()
     while queue and len(seen) < _WRAPPERS_MAX:
@@ -22,9 +39,8 @@ def find_abort(send: object) -> Callable[[], object] | None:
             continue
         seen.add(id(candidate))
         owner = getattr(candidate, "__self__", None)
-        abort = getattr(getattr(owner, "transport", None), "abort", None)
-        if callable(abort):
-            return abort
+        if hasattr(owner, "transport"):
+            return owner
         queue += _wrapped(candidate, owner)
     return None
 

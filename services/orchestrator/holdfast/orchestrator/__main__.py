@@ -1,12 +1,16 @@
 """The worker as a process: `python -m holdfast.orchestrator`. Settings come from the environment, see `settings`.
 
-Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there, 2 when it was told wrongly.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there or it broke, 2 when it was told wrongly,
+70 when its event loop stood still for too long (see `holdfast.events.watchdog`).
 """
 
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
+import structlog
 import uvloop
 from pydantic import ValidationError
 
@@ -16,7 +20,49 @@ from holdfast.orchestrator.app import serve
 from holdfast.orchestrator.settings import OrchestratorSettings
 
 EXIT_MISSING = 1
+EXIT_BROKEN = 1
 EXIT_USAGE = 2
+
+# A workflow that heeds no cancellation, or a thread that it blocks, may keep a process for ever. What has to be said
+# is said by then: the drain is over, and leases run out by themselves.
+LEAVE_S = 5.0
+
+# The last words must not keep the process: whoever reads its output may be what it hangs on.
+LAST_WORDS_S = 1.0
+
+log = structlog.get_logger("holdfast.orchestrator")
+
+
+class _Leaving:
+    """Ends the process when it doesn't end by itself in time."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def within(self, seconds: float, code: int) -> None:
+        """Leave with `code` after so many seconds, instead of what was said before."""
+        self.cancel()
+        self._timer = threading.Timer(seconds, _leave, [code])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stay."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _leave(code: int) -> None:
+    last_words = threading.Thread(target=_last_words, daemon=True)
+    last_words.start()
+    last_words.join(LAST_WORDS_S)
+    os._exit(code)
+
+
+def _last_words() -> None:
+    log.warning("worker.left-behind", threads=[thread.name for thread in threading.enumerate()])
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,16 +80,42 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - said to who starts it
         return EXIT_USAGE
     configure_logging(settings.log_level.lower(), console=settings.log_format.lower() == "console")
+    return _run(settings)
+
+
+def _run(settings: OrchestratorSettings) -> int:
+    leaving, started = _Leaving(), threading.Event()
+    code = EXIT_MISSING
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings))
-    except asyncio.CancelledError:
-        return 1
-    except (HoldfastError, OSError, ValueError) as error:
-        print(f"the worker can't start: {error}", file=sys.stderr)  # noqa: T201 - as above
-        return EXIT_MISSING
-    return 0
+            try:
+                runner.run(
+                    serve(
+                        settings,
+                        on_started=started.set,
+                        on_draining=lambda: leaving.within(settings.drain_s + LEAVE_S, 0),
+                    )
+                )
+                code = 0
+            except asyncio.CancelledError:
+                code = EXIT_BROKEN  # a second signal
+            except Exception as error:
+                if not started.is_set() and isinstance(error, HoldfastError | OSError | ValueError):
+                    print(f"the worker can't start: {error}", file=sys.stderr)  # noqa: T201 - as above
+                else:
+                    log.exception("worker.broke")
+                    print(f"the worker broke: {error}", file=sys.stderr)  # noqa: T201 - as above
+                    code = EXIT_BROKEN
+            finally:
+                # Closing waits for every task, and for every thread that they use.
+                leaving.within(LEAVE_S, code)
+    finally:
+        leaving.cancel()
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Threads that workflows began may still run.
+    _Leaving().within(LEAVE_S, code)
+    sys.exit(code)

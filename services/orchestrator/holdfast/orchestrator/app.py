@@ -7,31 +7,31 @@ failure arrives somewhere and shutdown is one cancel.
 import asyncio
 import random
 import signal
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import HoldfastError
+from holdfast.events.pool_postgres import WORKER_CONNECTIONS
 from holdfast.events.store import Claims, Store
 from holdfast.events.store_postgres import PostgresStore, open_store
-from holdfast.events.stream import Publisher
 from holdfast.events.stream_redis import RedisStream
 from holdfast.events.watchdog import Watchdog, vitals
 from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
 from holdfast.orchestrator.metrics import WorkerMetrics
 from holdfast.orchestrator.ops import OpsServer
 from holdfast.orchestrator.owner import OwnerOptions
-from holdfast.orchestrator.publishing import StreamPublisher
+from holdfast.orchestrator.publishing import Stream, StreamPublisher
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.sweeper import Sweeper
 from holdfast.orchestrator.worker import Worker, WorkerOptions, WorkHints
 from holdfast.orchestrator.workflow import Resources, Workflows
 
-# Eight connections a worker in all: five here, one of the lease thread, two for LangGraph's checkpoints.
-STORE_CONNECTIONS = 5
+# Five of a worker's eight: one is the lease thread's, two are for LangGraph's checkpoints.
+STORE_CONNECTIONS = WORKER_CONNECTIONS - 3
 
 # What is committed but unpublished at the end is the sweep's; a moment saves it the work.
 PUBLISH_AT_END_S = 1.0
@@ -72,7 +72,7 @@ class Orchestrator:
         settings: OrchestratorSettings,
         *,
         store: Store,
-        publisher: Publisher,
+        publisher: Stream,
         hints: WorkHints,
         lease_connection: ClaimsConnection,
         workflows: Workflows,
@@ -86,7 +86,12 @@ class Orchestrator:
             settings.worker_name, lease_connection, lease_s=settings.lease_s, on_lost=self._lost
         )
         self._publishing = StreamPublisher(
-            publisher, store.reader, observer=self.metrics, clock=clock, chance=chance
+            publisher,
+            store.reader,
+            mark_published=store.claims.mark_published,
+            observer=self.metrics,
+            clock=clock,
+            chance=chance,
         )
         self._recorder = Recorder(
             store.writer,
@@ -128,8 +133,8 @@ class Orchestrator:
 
     @property
     def live(self) -> bool:
-        """Whether the event loop ticks."""
-        return not self._leases.loop_blocked
+        """Whether the event loop ticks and the leases are looked after."""
+        return self._leases.alive and not self._leases.loop_blocked
 
     @property
     def ready(self) -> bool:
@@ -203,8 +208,16 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
         yield orchestrator
 
 
-async def serve(settings: OrchestratorSettings) -> None:
-    """Run a worker until SIGTERM or SIGINT; a second signal ends it at once."""
+async def serve(
+    settings: OrchestratorSettings,
+    *,
+    on_started: Callable[[], object],
+    on_draining: Callable[[], object],
+) -> None:
+    """Run a worker until SIGTERM or SIGINT; a second signal ends it at once.
+
+    `on_started()` is called when everything it needs was there, `on_draining()` at the first signal.
+    """
     async with AsyncExitStack() as stack:
         orchestrator = await stack.enter_async_context(open_orchestrator(settings))
         # Not before: importing the workflows takes its seconds.
@@ -226,6 +239,7 @@ async def serve(settings: OrchestratorSettings) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
                 loop.add_signal_handler(number, task.cancel)
+            on_draining()
             orchestrator.drain()
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -236,6 +250,7 @@ async def serve(settings: OrchestratorSettings) -> None:
             workflows=sorted(orchestrator.workflows.loaded),
             broken=sorted(orchestrator.workflows.broken),
         )
+        on_started()
         try:
             await orchestrator.run()
         finally:

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import structlog
 
-from holdfast.events.errors import StoreError
 from holdfast.events.store import Claims
 
 # Renewals come three to a lease, so that two may fail in a row.
@@ -76,6 +75,7 @@ class LeaseKeeper:
         self._active.set()
         self._thread = threading.Thread(target=self._run, name="holdfast-lease", daemon=True)
         self._ticker: asyncio.Task[None] | None = None
+        self._started = False
 
     @property
     def suspended(self) -> bool:
@@ -91,6 +91,11 @@ class LeaseKeeper:
     def loop_blocked(self) -> bool:
         """Whether the event loop has not ticked for as long as a renewal may wait."""
         return time.monotonic() - self._ticked_at > self._period_s
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that renews is there; so it is from `start` to `stop`, unless something broke it."""
+        return not self._started or self._thread.is_alive()
 
     async def active(self) -> None:
         """Wait while the worker is suspended."""
@@ -112,6 +117,7 @@ class LeaseKeeper:
         self._loop = asyncio.get_running_loop()
         self._ticker = asyncio.create_task(self._tick(), name="lease.ticker")
         self._thread.start()
+        self._started = True
 
     async def stop(self) -> None:
         """End the thread; leases that were not released run out by themselves."""
@@ -157,24 +163,30 @@ class LeaseKeeper:
                 else:
                     claims = claims or await self._connection.open()
                     await self._renew(claims, asked_at)
-            except (StoreError, OSError) as error:
-                log.warning("lease.renewal-failed", error=str(error))
-                await self._connection.close()
+            except Exception as error:  # noqa: BLE001 - whatever it is, a thread that ended would lose every lease
+                log.warning("lease.renewal-failed", error=repr(error))
+                await self._disconnect()
                 claims = None
             await asyncio.to_thread(self._stop.wait, self._period_s)
-        await self._connection.close()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        try:
+            await self._connection.close()
+        except Exception as error:  # noqa: BLE001 - it is given up in any case
+            log.warning("lease.close-failed", error=repr(error))
 
     async def _renew(self, claims: Claims, asked_at: float) -> None:
         with self._lock:
             sessions = dict(self._sessions)
-        held = (
+        lost = (
             await claims.renew(self.worker, sessions, lease_s=self.lease_s)
             if sessions
-            else frozenset()
+            else frozenset[int]()
         )
         self._renewed_at = asked_at
-        for session, epoch in sessions.items():
-            if session not in held:
-                self.drop(session, epoch)
-                assert self._loop is not None
-                self._loop.call_soon_threadsafe(self._on_lost, session, epoch)
+        for session in lost:
+            epoch = sessions[session]
+            self.drop(session, epoch)
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._on_lost, session, epoch)

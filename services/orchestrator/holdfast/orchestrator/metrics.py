@@ -47,7 +47,7 @@ class WorkerMetrics:
         """Sessions turned out to have another owner."""
         self._refused.inc(sessions)
 
-    def published(self, outcome: str, events: int) -> None:
+    def published(self, outcome: str) -> None:
         """A publish went through with this outcome."""
         self._published.labels(outcome).inc()
 

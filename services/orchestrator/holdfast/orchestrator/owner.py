@@ -184,7 +184,9 @@ class Owner:
 
         The first `free` ones in a row cost no pause. A run that has used up its attempts is given up.
         """
-        strikes = await self._claims.strike(run.run_id)
+        strikes = await self._claims.strike(
+            run.run_id, session=self.claim.session, epoch=self.claim.epoch
+        )
         if strikes > self._options.attempts_max:
             await self._give_up(run, strikes)
             return True

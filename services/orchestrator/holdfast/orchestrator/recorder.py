@@ -1,24 +1,32 @@
 """Group commit: while one commit is in flight, everything else gathers for the next. No window, no timer.
 
 One recorder per process appends for all its sessions. An event that the store has confirmed, and only such a one,
-goes on to the publisher.
+goes on to the publisher. Sessions that can't be recorded together are recorded aside, each by itself and at its own
+pace: a row that is locked, an entry that is huge or that the log refuses holds up its own session and no other.
 """
 
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from holdfast.events.clock import Clock, jittered
-from holdfast.events.errors import AppendRefused, StoreUnavailable
+from holdfast.events.errors import AppendRefused, StoreBusy, StoreUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Outcome, SessionBatch, Writer
 from holdfast.orchestrator.session_log import Entry, SessionLog
 
 # A few hundred events a commit: at 200 producers that is 156,000 events/s, and a poisoned batch is soon taken apart.
 BATCH_EVENTS_MAX = 400
+
+# 4 MiB a commit: some 50 ms of Postgres. A single entry may be larger; it is recorded aside then.
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+
+# Two of the worker's five connections at most are spent on sessions aside: each may wait for a lock for 2 s.
+ASIDE_APPENDS = 2
 
 # While Postgres is away: 0.1 s, doubling to 2 s, each give or take 20 %.
 RETRY_FIRST_S = 0.1
@@ -55,6 +63,22 @@ class Observer(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Work:
+    """The oldest entries of one session on their way into the log."""
+
+    session: SessionLog
+    batch: SessionBatch
+    entries: list[Entry]
+    unknown: bool = False  # the last try's outcome has to be asked for
+    doubtful: bool = False  # some try's outcome was unknown: it may even come through later
+    done: bool = False
+
+    def doubt(self) -> None:
+        """Take note that nobody knows what became of the last try."""
+        self.unknown = self.doubtful = True
+
+
 class Recorder:
     """Appends what the process's sessions have pending, many sessions to a commit, one commit at a time."""
 
@@ -71,126 +95,210 @@ class Recorder:
         self._writer, self._announcer, self._guard = writer, announcer, guard
         self._observer, self._clock, self._chance = observer, clock, chance
         self._dirty: dict[int, SessionLog] = {}
+        self._aside: set[SessionLog] = set()
+        self._aside_slots = asyncio.Semaphore(ASIDE_APPENDS)
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def submit(self, session: SessionLog) -> None:
         """Let the session's pending entries be recorded."""
-        self._dirty[session.session] = session
-        self._idle.clear()
-        self._wake.set()
-
-    async def drained(self) -> None:
-        """Wait until nothing is pending."""
-        await self._idle.wait()
+        if session not in self._aside:  # else it comes back by itself
+            self._dirty[session.session] = session
+            self._wake.set()
 
     async def run(self) -> None:
-        """Commit whatever is pending, for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._dirty:
-                await self._guard.active()
-                await self._commit(self._gather())
-            self._idle.set()
+        """Commit whatever is pending, for ever. Nothing that the store raises ends this."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._dirty:
+                    await self._guard.active()
+                    together, alone = self._gather()
+                    if together:
+                        alone += await self._commit(together)
+                    for work in alone:
+                        self._set_aside(work, group)
 
-    def _gather(self) -> list[tuple[SessionLog, SessionBatch, list[Entry]]]:
-        """Take the next batch: sessions in the order in which they became dirty, the rest keeps its place."""
-        gathered: list[tuple[SessionLog, SessionBatch, list[Entry]]] = []
-        room = BATCH_EVENTS_MAX
+    def _gather(self) -> tuple[list[_Work], list[_Work]]:
+        """Take the next batch: sessions in the order in which they became dirty, the rest keeps its place.
+
+        Beside it come those whose oldest entry is too large to be recorded with others.
+        """
+        together: list[_Work] = []
+        alone: list[_Work] = []
+        room, room_bytes = BATCH_EVENTS_MAX, BATCH_BYTES_MAX
         for session in list(self._dirty.values()):
             if room <= 0:
                 break
-            if not session.pending:
+            if not session.pending or session in self._aside:
                 del self._dirty[session.session]
                 continue
-            batch, entries = session.batch(room)
-            gathered.append((session, batch, entries))
+            first = session.pending[0]
+            if first.size > BATCH_BYTES_MAX:
+                alone.append(_Work(session, session.batch_of([first]), [first]))
+                del self._dirty[session.session]
+                continue
+            if first.size > room_bytes:
+                break
+            batch, entries = session.batch(room, limit_bytes=room_bytes)
+            together.append(_Work(session, batch, entries))
             room -= max(1, len(batch.events))
+            room_bytes -= sum(entry.size for entry in entries)
             del self._dirty[session.session]
             if len(entries) < len(session.pending):
                 self._dirty[session.session] = session
-        return gathered
+        return together, alone
 
-    async def _commit(
-        self,
-        gathered: Sequence[tuple[SessionLog, SessionBatch, list[Entry]]],
-        *,
-        unknown: bool = False,
-    ) -> None:
-        if not gathered:
-            return
+    async def _commit(self, works: Sequence[_Work]) -> list[_Work]:
+        """Append together; return those that have to be appended one by one."""
+        for pause in (RETRY_FIRST_S, None):
+            try:
+                works = await self._try(works)
+            except StoreUnavailable as error:
+                log.warning("append.failed", sessions=len(works), error=str(error))
+                # Two failures in a row: Postgres is away, or one session keeps the others from being recorded.
+                if pause is None or isinstance(error, StoreBusy):
+                    break
+                await self._clock.sleep(jittered(pause, 0.2, self._chance))
+                await self._guard.active()
+            except AppendRefused:
+                break
+            except Exception:
+                # Whose fault it is shows when they are tried one by one.
+                log.exception("append.broke", sessions=len(works))
+                break
+            works = [work for work in works if not work.done]
+            if not works:
+                break
+        return [work for work in works if not work.done]
+
+    async def _try(self, works: Sequence[_Work]) -> list[_Work]:
+        """Append once, what is absent as it was; return those whose outcome is still to be asked for.
+
+        Raises what the store raises; what is known by then is settled.
+        """
+        works = [work for work in works if not work.done]
+        if any(work.unknown for work in works):
+            works = await self._resolve(works)
+        if not works:
+            return []
         started = self._clock.monotonic()
         try:
-            refused = await self._append([batch for _, batch, _ in gathered], unknown=unknown)
-        except AppendRefused as error:
-            await self._take_apart(gathered, error)
-            return
-        for session, batch, entries in gathered:
-            if session.session in refused:
-                self._fence(session)
-            elif not session.fenced:
-                recorded = session.commit(entries)
-                self._observer.appended(len(batch.events), self._clock.monotonic() - started)
-                self._announcer.committed(session, recorded)
-                if session.pending:
-                    self.submit(session)
+            refused = await self._writer.append([work.batch for work in works])
+        except (AppendRefused, StoreBusy):
+            raise  # nothing was executed
+        except BaseException:
+            for work in works:
+                work.doubt()
+            raise
+        again: list[_Work] = []
+        for work in works:
+            if work.session.session not in refused:
+                self._settle(work, self._clock.monotonic() - started)
+            elif work.doubtful:
+                # Perhaps it was refused because the lost try came through after it had been looked for.
+                work.doubt()
+                again.append(work)
+            else:
+                self._fence(work)
+        return again
 
-    async def _append(self, batches: Sequence[SessionBatch], *, unknown: bool) -> frozenset[int]:
-        """Append until the outcome is known: a lost reply is looked up, and what is absent is sent again as it was."""
-        refused: frozenset[int] = frozenset()
-        wait = RETRY_FIRST_S
-        while batches:
+    async def _resolve(self, works: Sequence[_Work]) -> list[_Work]:
+        """Look up what became of tries whose reply was lost; return those that are to be sent again."""
+        started = self._clock.monotonic()
+        outcomes = await self._writer.resolve([work.batch for work in works])
+        log.info("append.resolved", **{o: list(outcomes.values()).count(o) for o in Outcome})
+        absent: list[_Work] = []
+        for work in works:
+            match outcomes[work.session.session]:
+                case Outcome.RECORDED:
+                    self._settle(work, self._clock.monotonic() - started)
+                case Outcome.FENCED:
+                    self._fence(work)
+                case Outcome.ABSENT:
+                    work.unknown = False
+                    absent.append(work)
+        return absent
+
+    def _set_aside(self, work: _Work, group: asyncio.TaskGroup) -> None:
+        session = work.session
+        if self._dirty.get(session.session) is session:
+            del self._dirty[session.session]
+        self._aside.add(session)
+        group.create_task(self._alone(work), name=f"append:{session.session_id}")
+
+    async def _alone(self, work: _Work) -> None:
+        """Record one session's entries by themselves; then it is among the others again."""
+        session = work.session
+        try:
             try:
-                if unknown:
-                    outcomes = await self._writer.resolve(batches)
-                    refused |= {s for s, o in outcomes.items() if o is Outcome.FENCED}
-                    batches = [b for b in batches if outcomes[b.session] is Outcome.ABSENT]
-                    unknown = False
-                    log.info(
-                        "append.resolved", **{o: list(outcomes.values()).count(o) for o in Outcome}
-                    )
-                    continue
-                return refused | await self._writer.append(batches)
-            except StoreUnavailable as error:
-                log.warning("append.unknown", sessions=len(batches), error=str(error))
-                unknown = True
-                await self._clock.sleep(jittered(wait, 0.2, self._chance))
-                wait = min(wait * 2, RETRY_LAST_S)
-                await self._guard.active()
-        return refused
+                await self._until_known(work)
+            except AppendRefused as error:
+                await self._take_apart(work, error)
+        except Exception as error:
+            # Nothing passing, and no rule of the log: trying again would break again.
+            log.exception("append.broke", session=session.session_id, epoch=session.epoch)
+            session.fence(f"can't be recorded: {error!r}")
+        finally:
+            self._aside.discard(session)
+            if session.pending:
+                self.submit(session)
 
-    async def _take_apart(
-        self, gathered: Sequence[tuple[SessionLog, SessionBatch, list[Entry]]], error: AppendRefused
-    ) -> None:
-        """Find the entry that the log refuses: it fails alone, loudly, and its neighbours are recorded."""
-        if len(gathered) > 1:
-            # Some may be recorded: by a first try whose reply was lost, before a second one was refused.
-            for one in gathered:
-                await self._commit([one], unknown=True)
+    async def _until_known(self, work: _Work) -> None:
+        """Append one session's entries until the outcome is known. Raises AppendRefused, and what is unexpected."""
+        wait = RETRY_FIRST_S
+        while not (work.done or work.session.fenced):
+            await self._guard.active()
+            try:
+                async with self._aside_slots:
+                    if not await self._try([work]):
+                        return
+            except StoreUnavailable as error:
+                log.warning("append.failed", session=work.session.session_id, error=str(error))
+            await self._clock.sleep(jittered(wait, 0.2, self._chance))
+            wait = min(wait * 2, RETRY_LAST_S)
+
+    async def _take_apart(self, work: _Work, error: AppendRefused) -> None:
+        """Find the entry that the log refuses: it fails alone, loudly, and those behind it are recorded."""
+        if len(work.entries) == 1:
+            self._reject(work, error)
             return
-        session, batch, entries = gathered[0]
+        session = work.session
+        for entry in work.entries:
+            if session.fenced:
+                return
+            one = _Work(session, session.batch_of([entry]), [entry], doubtful=work.doubtful)
+            try:
+                await self._until_known(one)
+            except AppendRefused as refusal:
+                self._reject(one, refusal)
+
+    def _settle(self, work: _Work, seconds: float) -> None:
+        work.done = True
+        session = work.session
         if session.fenced:
             return  # meanwhile its lease was found to be lost: nothing of it is pending any more
-        if len(entries) > 1:
-            for entry in entries:
-                if session.fenced:
-                    return
-                await self._commit([(session, session.batch_of([entry]), [entry])])
-            return
-        log.error(
-            "append.refused",
-            session=session.session_id,
-            rule=error.rule,
-            types=[e.type for e in batch.events],
-            keys=[e.key for e in batch.events],
-        )
-        session.reject(entries[0], error)
+        recorded = session.commit(work.entries)
+        self._observer.appended(len(recorded), seconds)
+        self._announcer.committed(session, recorded)
         if session.pending:
             self.submit(session)
 
-    def _fence(self, session: SessionLog) -> None:
+    def _reject(self, work: _Work, error: AppendRefused) -> None:
+        if work.session.fenced:
+            return
+        log.error(
+            "append.refused",
+            session=work.session.session_id,
+            rule=error.rule,
+            types=[e.type for e in work.batch.events],
+            keys=[e.key for e in work.batch.events],
+        )
+        work.session.reject(work.entries[0], error)
+
+    def _fence(self, work: _Work) -> None:
+        work.done = True
+        session = work.session
         log.warning("append.fenced", session=session.session_id, epoch=session.epoch)
         self._observer.refused(1)
         session.fence()

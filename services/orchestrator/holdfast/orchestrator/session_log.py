@@ -15,14 +15,14 @@ from holdfast.events.clock import Clock
 from holdfast.events.codec import encode
 from holdfast.events.errors import HoldfastError
 from holdfast.events.recorded import Emission, RecordedEvent
-from holdfast.events.store import Claim, Effect, EventRow, SessionBatch
+from holdfast.events.store import Claim, Effect, EventRow, SessionBatch, StepResult
 
 # 1 MiB not yet committed: about 2,500 events, a second of a very fast run. Beyond it the emitter waits.
 PENDING_BYTES_MAX = 1024 * 1024
 
 
 class Fenced(HoldfastError):
-    """Another worker owns the session now: append nothing more, do nothing more for it."""
+    """The session isn't ours to write any more: append nothing more, do nothing more for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,9 +68,10 @@ class SessionLog:
     def __init__(self, claim: Claim, *, clock: Clock) -> None:
         self.session, self.session_id, self.epoch = claim.session, claim.session_id, claim.epoch
         self.committed_head = claim.head
-        self.published = claim.published
+        self.published, self.taken_over = claim.published, claim.taken_over
         self.pending: deque[Entry] = deque()
         self.fenced = False
+        self._why = ""  # it is fenced
         self._next = claim.head + 1
         self._last_ts = claim.last_ts
         self._clock = clock
@@ -89,7 +90,7 @@ class SessionLog:
         Raises EventInvalid or EventTooLarge for an event that can't be written (nothing is added then), and Fenced.
         """
         if self.fenced:
-            raise Fenced(f"session {self.session_id} has another owner")
+            raise Fenced(self._why)
         entry = Entry(emissions, effects, [uuid4() for _ in emissions], self._now())
         self._number(entry, self._next)
         self.pending.append(entry)
@@ -104,14 +105,18 @@ class SessionLog:
         if not self._room.is_set():
             await self._room.wait()
         if self.fenced:
-            raise Fenced(f"session {self.session_id} has another owner")
+            raise Fenced(self._why)
 
-    def batch(self, limit: int) -> tuple[SessionBatch, list[Entry]]:
-        """Return the oldest entries, at least one and about `limit` events, as a batch for the store."""
+    def batch(
+        self, limit: int, *, limit_bytes: int = PENDING_BYTES_MAX
+    ) -> tuple[SessionBatch, list[Entry]]:
+        """Return the oldest entries, at least one, about `limit` events and `limit_bytes`, as a batch for the store."""
         entries: list[Entry] = []
         events: list[EventRow] = []
+        size = 0
         for entry in self.pending:
-            if entries and len(events) + len(entry.emissions) > limit:
+            size += entry.size
+            if entries and (len(events) + len(entry.emissions) > limit or size > limit_bytes):
                 break
             entries.append(entry)
             events.extend(_rows(entry))
@@ -157,11 +162,12 @@ class SessionLog:
         # Another seq may be a digit shorter.
         self._bytes = sum(later.size for later in self.pending)
 
-    def fence(self) -> None:
-        """Give up everything that is pending: another worker owns the session."""
-        self.fenced = True
+    def fence(self, why: str = "has another owner") -> None:
+        """Give up everything that is pending: another worker owns the session, or `why` else nothing can be added."""
+        if not self.fenced:
+            self.fenced, self._why = True, f"session {self.session_id} {why}"
         for entry in self.pending:
-            entry.settle(Fenced(f"session {self.session_id} has another owner"))
+            entry.settle(Fenced(self._why))
         self.pending.clear()
         self._room.set()
 
@@ -177,7 +183,9 @@ class SessionLog:
             encode(e.event, e.context, session_id=self.session_id, seq=first + i, ts=entry.ts)
             for i, e in enumerate(entry.emissions)
         ]
-        entry.first, entry.bodies, entry.size = first, bodies, sum(map(len, bodies))
+        # What replay must find is on its way into the database too, and may be the larger part.
+        kept = sum(len(e.body) for e in entry.effects if isinstance(e, StepResult))
+        entry.first, entry.bodies, entry.size = first, bodies, sum(map(len, bodies)) + kept
 
     def _now(self) -> datetime:
         """Return the clock's time, never before the session's last event."""

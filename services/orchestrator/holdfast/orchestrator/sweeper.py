@@ -12,13 +12,16 @@ from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
 from holdfast.events.stream import Publisher
-from holdfast.orchestrator.publishing import window_of
+from holdfast.orchestrator.publishing import may_rest, window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0
 
 # Sessions per sweep: a hundred at a read and a script call each is some 50 ms of work.
 SWEEP_SESSIONS = 100
+
+# So many failures in a row are not the sessions' fault: Redis is away, and the rest of the sweep would only wait.
+SWEEP_FAILURES_MAX = 3
 
 log = structlog.get_logger("holdfast.sweeper")
 
@@ -39,17 +42,31 @@ class Sweeper:
             try:
                 await self.sweep()
                 await self._store.claims.expire_due(limit=SWEEP_SESSIONS)
-            except (StoreUnavailable, StreamUnavailable) as error:
+            except StoreUnavailable as error:
                 log.warning("sweep.failed", error=str(error))
 
     async def sweep(self) -> int:
-        """Publish what unowned sessions have unpublished; return how many sessions there were."""
-        behind = await self._store.claims.unpublished(limit=SWEEP_SESSIONS)
+        """Publish what unowned sessions have unpublished; return for how many sessions that was done.
+
+        A session that can't be published harms no other. Raises StoreUnavailable.
+        """
+        behind = list(await self._store.claims.unpublished(limit=SWEEP_SESSIONS))
+        # Another order each time: sessions that always fail don't always come first.
+        self._chance.shuffle(behind)
         done: dict[int, int] = {}
+        failures = 0
         for session, _, head in behind:
             events = await window_of(self._store.reader, session, head)
-            if events:
-                await self._publisher.rebase(session, events, at_rest=events[-1].is_terminal)
+            try:
+                if events:
+                    await self._publisher.rebase(session, events, at_rest=may_rest(events[-1]))
+            except StreamUnavailable as error:
+                log.warning("sweep.refused", session=session, error=str(error))
+                failures += 1
+                if failures >= SWEEP_FAILURES_MAX:
+                    break
+                continue
+            failures = 0
             done[session] = head
         if done:
             await self._store.claims.mark_published(done)

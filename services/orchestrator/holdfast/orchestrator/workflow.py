@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_type_hints, 
 import structlog
 from pydantic import JsonValue, TypeAdapter
 
-from holdfast.events.errors import HoldfastError
+from holdfast.events.errors import HoldfastError, StoreUnavailable
 from holdfast.events.store import WorkflowInfo
 from holdfast.orchestrator.scribe import Scribe
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from holdfast.orchestrator.context import WorkflowContext
 
 T = TypeVar("T")
+
+# What the names of modules made from files begin with. There is no such package, and none is needed.
+FILES_PACKAGE = "holdfast_app"
 
 log = structlog.get_logger("holdfast.workflows")
 
@@ -115,16 +118,21 @@ class Workflows:
         for module in modules:
             try:
                 self._load(module)
-            except Exception as error:  # noqa: BLE001 - a stranger's module
-                # Somebody else's module may raise anything while it is imported.
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
+                # Somebody else's module may raise anything while it is imported: a script ends with sys.exit().
                 self._report(_module_name(module), error)
 
     async def open(self, resources: Resources) -> None:
-        """Open what the executors need; a workflow whose executor can't be opened is broken."""
+        """Open what the executors need; a workflow whose executor can't be opened is broken.
+
+        Raises StoreUnavailable: that passes, while a broken workflow stays so until the next start.
+        """
         for name, workflow in list(self.loaded.items()):
             if isinstance(workflow.executor, Opens):
                 try:
                     await workflow.executor.open(resources)
+                except StoreUnavailable:
+                    raise
                 except Exception as error:  # noqa: BLE001 - the rest must serve
                     del self.loaded[name]
                     self._report(name, error)
@@ -134,7 +142,7 @@ class Workflows:
         healthy = [workflow.info() for workflow in self.loaded.values()]
         return healthy + [info for name, info in self.broken.items() if name not in self.loaded]
 
-    def _report(self, name: str, error: Exception) -> None:
+    def _report(self, name: str, error: Exception | SystemExit) -> None:
         reason = "".join(traceback.format_exception_only(error)).strip()
         log.error("workflow.broken", workflow=name, error=reason, exc_info=error)
         self.broken[name] = WorkflowInfo(
@@ -158,17 +166,21 @@ def _module_name(module: str) -> str:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Import a file that is in no package, as a module of its own name."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """Import a file that is in no package, as a module under a name that no other module has.
+
+    A file called `queue.py` must not take the place of the standard library's.
+    """
+    name = f"{FILES_PACKAGE}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise WorkflowError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
     # Registered first, as an import does: pydantic looks up a model's module by name.
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[path.stem]
+        del sys.modules[name]
         raise
     return module
 

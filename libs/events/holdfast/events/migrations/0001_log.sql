@@ -22,6 +22,7 @@ create table sessions (
     next_seq      bigint      not null default 1, -- the head is next_seq - 1
     min_seq       bigint      not null default 1, -- earlier events are gone for good
     published_seq bigint      not null default 0, -- a hint for the sweep, never for safety
+    behind        boolean     not null default false, -- released with events that were not published: for the sweep
     last_ts       timestamptz,                    -- event timestamps never go back
     ttl_s         integer,
     created_at    timestamptz not null default now(),
@@ -31,7 +32,10 @@ create table sessions (
     unique (tenant, session_id)
 );
 create index sessions_expiring on sessions (expires_at) where status = 'active' and expires_at is not null;
-create index sessions_owned on sessions (lease_until) where lease_until is not null;
+-- No index names next_seq or published_seq, also not in its condition: an append, which changes them, stays one
+-- write to the row alone (a HOT update).
+create index sessions_behind on sessions (id) where behind;
+create index sessions_leased on sessions (lease_until) where owner is not null;
 
 create table events (
     session     bigint      not null references sessions (id),
@@ -74,6 +78,8 @@ create table runs (
     ended_at      timestamptz
 );
 create index runs_by_session on runs (session, created_at);
+create index runs_open_by_session on runs (session, created_at)
+    where status in ('queued', 'running', 'waiting');
 create index runs_open on runs (not_before) where status in ('queued', 'running', 'waiting');
 create index runs_by_parent on runs (parent_run_id) where parent_run_id is not null;
 
@@ -89,6 +95,7 @@ create table commands (
     created_at timestamptz not null default now()
 );
 create index commands_open on commands (session, n) where state = 'open';
+create index commands_by_session on commands (session);
 create index commands_by_run on commands (run_id) where run_id is not null;
 create unique index one_answer on commands (run_id, input_id) where kind = 'input' and state <> 'rejected';
 
@@ -122,7 +129,10 @@ create table idempotency (
     tenant       text        not null,
     key          text        not null,
     request_hash bytea       not null,
+    session      bigint      not null references sessions (id), -- whose erasure takes the answer along
     response     json        not null,
     created_at   timestamptz not null default now(),
     primary key (tenant, key)
 );
+create index idempotency_by_session on idempotency (session);
+create index idempotency_by_age on idempotency (created_at);

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from holdfast.events.errors import SessionGone
 from holdfast.events.store import PAGE_EVENTS_MAX, Page, SessionInfo, SessionStatus
+from holdfast.gateway.catchup import scan_end
 from holdfast.gateway.gateway import Here
 from holdfast.gateway.models import EventPage
 from holdfast.gateway.params import After, SessionId, Types
@@ -36,7 +37,11 @@ async def list_events(
     session = await here.store.desk.session(caller.tenant, session_id)
     check_cursor(session, after or 0)
     page = await here.store.reader.read(
-        session.session, after=after or 0, limit=limit, types=types or None
+        session.session,
+        after=after or 0,
+        limit=limit,
+        until=scan_end(after or 0) if types else None,
+        types=types or None,
     )
     return Response(_page_json(page), media_type="application/json")
 

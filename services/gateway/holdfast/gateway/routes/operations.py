@@ -1,17 +1,13 @@
 """For those who run the gateway: is it alive, may it get traffic, what does it count."""
 
-import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from holdfast.events.errors import StoreError
-from holdfast.gateway.gateway import Gateway, Here
-
-# A load balancer asks every few seconds and gives up after one.
-HEALTH_TIMEOUT_S = 1.0
+from holdfast.gateway.gateway import Here
+from holdfast.gateway.probe import PostgresHealth
 
 router = APIRouter(tags=["operations"])
 
@@ -20,14 +16,6 @@ class Alive(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
-
-
-class PostgresHealth(BaseModel):
-    """What the database says of itself."""
-
-    reachable: bool
-    version: str | None = None
-    durable: bool | None = None
 
 
 class RedisHealth(BaseModel):
@@ -60,9 +48,9 @@ async def readyz(here: Here, response: Response) -> Readiness:
         response.status_code = 503
     return Readiness(
         status="draining" if here.draining else "ready",
-        postgres=await _postgres(here),
+        postgres=await here.probe.postgres(),
         redis=RedisHealth(connected=here.wakes.connected),
-        streams=here.hub.subscribers,
+        streams=here.streams,
     )
 
 
@@ -70,12 +58,3 @@ async def readyz(here: Here, response: Response) -> Readiness:
 async def metrics(here: Here) -> Response:
     """Return the counts in Prometheus' text format."""
     return Response(here.metrics.exposition(), media_type=here.metrics.media_type)
-
-
-async def _postgres(here: Gateway) -> PostgresHealth:
-    try:
-        async with asyncio.timeout(HEALTH_TIMEOUT_S):
-            health = await here.store.health()
-    except (StoreError, TimeoutError):
-        return PostgresHealth(reachable=False)
-    return PostgresHealth(reachable=True, version=health.version, durable=health.durable)

@@ -113,7 +113,15 @@ async def _start(
     key: str | None,
     trace_id: str | None,
 ) -> Ticket:
-    await here.workflows.check(body.workflow, body.input)
+    same = idempotency(key, "start", session_id, body.model_dump(mode="json"))
+    try:
+        await here.workflows.check(body.workflow, body.input)
+    except Problem:
+        # The workflow may have changed since this request was first made: who has its answer gets it again.
+        ticket = await here.store.desk.remembered(caller.tenant, same) if same else None
+        if ticket is None:
+            raise
+        return ticket
     ticket = await here.store.desk.start(
         caller.tenant,
         session_id,
@@ -126,7 +134,7 @@ async def _start(
             user_id=caller.subject or body.user_id,
             trace_id=trace_id,
         ),
-        idempotency=idempotency(key, "start", session_id, body.model_dump(mode="json")),
+        idempotency=same,
     )
     await here.hint(ticket.session)
     return ticket

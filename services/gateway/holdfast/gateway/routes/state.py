@@ -24,12 +24,16 @@ At = Annotated[str | None, Query(description="a seq; without it, the head")]
 
 
 class StateView(BaseModel):
-    """The state of a session at `seq`. Each list is in order of first appearance."""
+    """The state of a session at `seq`. Each list is in order of first appearance.
+
+    Events before `min_seq` are no longer kept and not in it.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     fold_version: int
     seq: int
+    min_seq: int
     session: dict[str, JsonValue]
     stage: JsonValue = None
     progress: JsonValue = None
@@ -58,10 +62,11 @@ class MessageView(BaseModel):
 
 
 class MessageList(BaseModel):
-    """A session's messages, each once, as of `seq`."""
+    """A session's messages, each once, as of `seq`; those of events before `min_seq` are no longer kept."""
 
     items: list[MessageView]
     seq: int
+    min_seq: int
 
 
 @router.get(
@@ -74,8 +79,10 @@ class MessageList(BaseModel):
 )
 async def show_state(here: Here, caller: Caller, session_id: SessionId, at: At = None) -> Response:
     """Fold a session's events up to a seq into its state."""
-    state = await _state(here, caller, session_id, at)
-    return Response(state_json(state), media_type="application/json")
+    state, min_seq = await _state(here, caller, session_id, at)
+    # The fold's own bytes, and before them what it can't know.
+    body = b'{"min_seq":%d,' % min_seq + state_json(state).removeprefix(b"{")
+    return Response(body, media_type="application/json")
 
 
 @router.get(
@@ -90,24 +97,33 @@ async def list_messages(
     here: Here, caller: Caller, session_id: SessionId, at: At = None
 ) -> Response:
     """List a session's complete messages, each once."""
-    state = await _state(here, caller, session_id, at)
-    found: dict[str, Any] = {"items": messages(state), "seq": state.seq}
+    state, min_seq = await _state(here, caller, session_id, at)
+    found: dict[str, Any] = {"items": messages(state), "seq": state.seq, "min_seq": min_seq}
     return Response(to_json(found), media_type="application/json")
 
 
-async def _state(here: Gateway, caller: Principal, session_id: str, at: str | None) -> State:
+async def _state(
+    here: Gateway, caller: Principal, session_id: str, at: str | None
+) -> tuple[State, int]:
+    """Return the state and the earliest seq that went into it."""
     session = await here.store.desk.session(caller.tenant, session_id)
     until = session.head if at is None else parse_cursor(at)
     check_cursor(session, until)
-    return await folded(here.store.reader, session.session, until=until)
+    async with here.folds:
+        return await folded(
+            here.store.reader, session.session, until=until, min_seq=session.min_seq
+        )
 
 
-async def folded(reader: Reader, session: int, *, until: int) -> State:
-    """Return the state after event `until`, read page by page."""
+async def folded(
+    reader: Reader, session: int, *, until: int, min_seq: int = 1
+) -> tuple[State, int]:
+    """Return the state after event `until`, read page by page, and the earliest seq that was there to be read."""
     state = empty_state()
     after = 0
     while after < until:
         page = await reader.read(session, after=after, until=until)
+        min_seq = page.min_seq
         for recorded in page.items:
             apply(state, recorded)
         if page.through <= after:
@@ -115,4 +131,4 @@ async def folded(reader: Reader, session: int, *, until: int) -> State:
         after = page.through
         # A page of 500 takes milliseconds to fold: the streams get their turn after each.
         await asyncio.sleep(0)
-    return state
+    return state, min_seq

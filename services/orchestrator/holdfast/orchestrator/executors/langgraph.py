@@ -27,7 +27,12 @@ from holdfast.events.catalog import (
     Event,
     register_custom,
 )
-from holdfast.orchestrator.executors.langgraph_saver import FencedSaver, Pool, checkpoint_pool
+from holdfast.orchestrator.executors.langgraph_saver import (
+    FencedSaver,
+    Pool,
+    checkpoint_pool,
+    reachable,
+)
 from holdfast.orchestrator.executors.langgraph_talk import Transcript, text_of
 from holdfast.orchestrator.executors.langgraph_tasks import Tasks
 from holdfast.orchestrator.executors.langgraph_waits import answers, wait_for_answers
@@ -73,6 +78,7 @@ class LangGraphExecutor:
             self._pool,
             session=scribe.session,
             epoch=scribe.epoch,
+            over=lambda: scribe.over,
             on_writes=tasks.saved,
             on_checkpoint=_Checkpoints(scribe).saved,
         )
@@ -95,14 +101,18 @@ class LangGraphExecutor:
         return self.to_result(state.values)
 
     async def forget(self, session: int) -> None:
-        """Delete the checkpoints of an erased session."""
+        """Delete the checkpoints of an erased session, those of other graphs too: not every worker loads every graph.
+
+        Raises StoreUnavailable.
+        """
         assert self._pool is not None, "opened before it forgets"
-        async with self._pool.connection() as connection, connection.transaction():
-            for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
-                await connection.execute(
-                    f"delete from {table} where thread_id = %s",  # noqa: S608 - a fixed name
-                    (self._thread(session),),
-                )
+        with reachable():
+            async with self._pool.connection() as connection, connection.transaction():
+                for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
+                    await connection.execute(
+                        f"delete from {table} where starts_with(thread_id, %s)",  # noqa: S608 - a fixed name
+                        (_threads(session),),
+                    )
 
     def _config(self, scribe: Scribe) -> RunnableConfig:
         run = scribe.run
@@ -114,7 +124,7 @@ class LangGraphExecutor:
         }
 
     def _thread(self, session: int) -> str:
-        return f"{session}/{self.name}"
+        return f"{_threads(session)}{self.name}"
 
     async def _given(
         self,
@@ -137,6 +147,11 @@ class LangGraphExecutor:
             return None
         await wait_for_answers(scribe, state.interrupts)
         return Command(resume=answers(scribe, state.interrupts))
+
+
+def _threads(session: int) -> str:
+    """Return what the names of all of a session's threads begin with."""
+    return f"{session}/"
 
 
 class _Checkpoints:

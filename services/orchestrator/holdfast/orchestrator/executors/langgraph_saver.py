@@ -99,12 +99,17 @@ class FencedSaver(BaseCheckpointSaver[str]):
         *,
         session: int,
         epoch: int,
+        over: Callable[[], bool],
         on_writes: Callable[[str], Awaitable[None]],
         on_checkpoint: Callable[[str, str], Awaitable[None]],
     ) -> None:
-        """`on_writes(task_id)` and `on_checkpoint(id, namespace)` are awaited when those are on disk."""
+        """`over()` tells whether the attempt has ended: a graph that was abandoned may go on, but saves nothing.
+
+        `on_writes(task_id)` and `on_checkpoint(id, namespace)` are awaited when those are on disk.
+        """
         super().__init__()
         self._pool, self._session, self._epoch = pool, session, epoch
+        self._over = over
         self._on_writes, self._on_checkpoint = on_writes, on_checkpoint
         self._reader = AsyncPostgresSaver(pool)  # pyright: ignore[reportArgumentType]
 
@@ -114,7 +119,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that `config` names, or the thread's last."""
-        with _reachable():
+        with reachable():
             return await self._reader.aget_tuple(config)
 
     async def alist(
@@ -127,7 +132,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
     ) -> AsyncIterator[CheckpointTuple]:
         """Yield checkpoints, newest first."""
         found = self._reader.alist(config, filter=filter, before=before, limit=limit)
-        with _reachable():
+        with reachable():
             async for item in found:
                 yield item
 
@@ -154,7 +159,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Save a checkpoint. Raises Fenced when the session has another owner."""
+        """Save a checkpoint. Raises Fenced when the attempt is over or the session has another owner."""
         async with self._fenced() as saver:
             saved = await saver.aput(config, checkpoint, metadata, new_versions)
         namespace: str = config.get("configurable", {}).get("checkpoint_ns", "")
@@ -168,7 +173,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Save what a task wrote. Raises Fenced when the session has another owner."""
+        """Save what a task wrote. Raises Fenced when the attempt is over or the session has another owner."""
         async with self._fenced() as saver:
             await saver.aput_writes(config, writes, task_id, task_path)
         await self._on_writes(task_id)
@@ -180,7 +185,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
 
     @asynccontextmanager
     async def _fenced(self) -> AsyncGenerator[AsyncPostgresSaver, None]:
-        with _reachable():
+        with reachable():
             async with self._pool.connection() as connection, connection.transaction():
                 # The share lock waits for a claim under way and keeps the next one out until
                 # this checkpoint is committed; readers and other savers are not in its way.
@@ -190,11 +195,14 @@ class FencedSaver(BaseCheckpointSaver[str]):
                 )
                 if found.rowcount == 0:
                     raise Fenced(f"session {self._session} has another owner")
+                # The last look before the write: whoever goes on with the session does so after this attempt's end.
+                if self._over():
+                    raise Fenced(f"this attempt in session {self._session} is over")
                 yield AsyncPostgresSaver(connection)
 
 
 @contextmanager
-def _reachable() -> Generator[None]:
+def reachable() -> Generator[None]:
     """Tell a Postgres that is away, which passes, from a checkpoint that can't be saved, which doesn't."""
     try:
         yield

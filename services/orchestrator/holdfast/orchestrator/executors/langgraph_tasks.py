@@ -67,12 +67,15 @@ class Tasks:
         key = _key(task_id)
         at = self._scribe.where(step=key, agent=agent or name, lane=lane)
         task = self._tasks[task_id] = _Task(name, at, agent, saved=task_id in self._saved_early)
-        if stage := metadata.get("stage"):
-            await self._enter(str(stage), at)
+        # What is told anew about a task that begins anew has no key: a key that is new in each attempt would pass for
+        # progress, and a run that kills its workers would never be given up.
         if self._scribe.recorded(f"{key}/started"):
             await self._scribe.emit(StepRestarted(name=name), at)
             self._transcript.redo(key)
+            turn = None
         else:
+            if stage := metadata.get("stage"):
+                await self._enter(str(stage), at)
             # Kept for an attempt that finds the task saved but not recorded.
             kept = self._scribe.remember(
                 f"{key}/place", {"name": name, "agent": agent, "lane": lane}
@@ -80,10 +83,9 @@ class Tasks:
             await self._scribe.emit(
                 StepStarted(name=name), at, key=f"{key}/started", effects=[kept]
             )
+            turn = f"{key}/agent"
         if task.agent:
-            await self._scribe.emit(
-                AgentStarted(name=task.agent), at, key=self._this_time(key, "agent")
-            )
+            await self._scribe.emit(AgentStarted(name=task.agent), at, key=turn)
         # LangGraph has begun the node when it tells of it, so unlike a plain step's function a node may run for a
         # moment before its start is on disk. Waiting here keeps the graph from getting further ahead than that.
         await self._scribe.durable()
@@ -185,9 +187,6 @@ class Tasks:
         while not isinstance(kept := self._scribe.result(f"stage#{len(stages) + 1}"), Missing):
             stages.append(str(kept))
         return stages
-
-    def _this_time(self, key: str, what: str) -> str:
-        return f"{key}/{what}@{self._scribe.attempt}"
 
 
 def _key(task_id: str) -> str:

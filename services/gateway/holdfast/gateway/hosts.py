@@ -1,0 +1,52 @@
+"""Under which names the gateway may be called.
+
+A page of any site can point a name of its own at 127.0.0.1 (DNS rebinding): to the browser it then *is* the gateway's
+own page, and no rule about origins holds it back. The one thing that it can't forge is the `Host` header, which still
+says its name. So where only this machine is meant to call, only this machine's names are answered to.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdfast.gateway.problems import Problem
+from holdfast.gateway.settings import Settings, is_loopback
+
+
+class Hosts:
+    """ASGI middleware that refuses foreign names with 421, before anything else looks at the request.
+
+    `names` are allowed beside this machine's own; None allows every name.
+    """
+
+    def __init__(self, app: ASGIApp, *, names: Sequence[str] | None) -> None:
+        self._app = app
+        self._names = None if names is None else frozenset(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and self._names is not None:
+            # All of them: which of two counts depends on the reader. None at all is no browser, which always sends one.
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if not all(self._is_ours(host) for host in hosts):
+                problem = Problem(
+                    421,
+                    "host-refused",
+                    "this gateway does not answer to that name; HOLDFAST_HOSTS lists others",
+                )
+                await problem.response(scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or name in (self._names or ())
+
+
+def answered_to(settings: Settings) -> Sequence[str] | None:
+    """Return the names for `Hosts`: a gateway that others reach is called by whatever name they know it by."""
+    return settings.hosts if settings.hosts or is_loopback(settings.host) else None

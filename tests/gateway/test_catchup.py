@@ -1,0 +1,101 @@
+"""Pages of the store, shared: how often it is asked, and for what."""
+
+import asyncio
+
+import pytest
+
+from holdfast.events.clock_manual import ManualClock
+from holdfast.events.kinds import TypeFilter
+from holdfast.gateway.catchup import SCAN_SEQS_MAX, Catchup
+from holdfast.gateway.observer import Silent
+from holdfast.gateway.options import HubOptions
+from holdfast.gateway.selection import Selection
+from tests.gateway.fakes import SESSION, FakeLog
+
+EVERYTHING = Selection()
+
+
+class Gate:
+    """Holds every call of the log until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        await self.opened.wait()
+
+
+def make(log: FakeLog) -> Catchup:
+    return Catchup(log, asyncio.create_task, ManualClock(), HubOptions(), Silent())
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_any_number_of_readers_at_an_empty_page_cost_two_reads():
+    """The one that was under way when they came, and one that began after."""
+    gate = Gate()
+    log = FakeLog(gate)
+    catchup = make(log)
+    asked = [asyncio.create_task(catchup.leaf(SESSION, EVERYTHING, after=0)) for _ in range(50)]
+    await turns()
+    gate.opened.set()
+
+    leaves = await asyncio.gather(*asked)
+
+    assert {leaf.through for leaf in leaves} == {0}
+    assert len(log.reads) == 2
+
+
+async def test_what_an_empty_page_is_followed_by_was_read_after_the_call():
+    gate = Gate()
+    log = FakeLog(gate)
+    catchup = make(log)
+    first = asyncio.create_task(catchup.leaf(SESSION, EVERYTHING, after=0))
+    gate.opened.set()
+    while not log.reads:  # noqa: ASYNC110  # no event: the turn is what is waited for
+        await asyncio.sleep(0)
+    log.append("message.delta")  # after the first was read, before the second asks
+    second = await catchup.leaf(SESSION, EVERYTHING, after=0)
+
+    assert (await first).through == 0
+    assert second.through == 1
+
+
+async def test_a_page_that_lands_after_its_session_was_forgotten_is_not_kept():
+    gate = Gate()
+    log = FakeLog(gate)
+    log.append("message.delta")
+    catchup = make(log)
+    under_way = asyncio.create_task(catchup.leaf(SESSION, EVERYTHING, after=0))
+    await turns()
+
+    catchup.forget(SESSION)
+    gate.opened.set()
+    await under_way
+
+    assert catchup.bytes == 0
+    await catchup.leaf(SESSION, EVERYTHING, after=0)
+    assert len(log.reads) == 2
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(types=TypeFilter({"message.delta"})),
+        Selection(run_id="r", family=frozenset({"r"})),
+    ],
+)
+async def test_a_filtered_page_looks_through_a_bounded_part_of_the_log(selection: Selection):
+    log = FakeLog()
+    log.sessions[SESSION].head = 3 * SCAN_SEQS_MAX
+    catchup = make(log)
+
+    leaf = await catchup.leaf(SESSION, selection, after=5)
+    near = await catchup.leaf(SESSION, selection, after=5, until=7)
+
+    assert leaf.through == 5 + SCAN_SEQS_MAX
+    assert leaf.head == 3 * SCAN_SEQS_MAX
+    assert near.through == 7
