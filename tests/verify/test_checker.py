@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from holdfast.verify import CHECKS, History, Invariant, check
+from holdfast.verify import CHECKS, History, Invariant, SessionLog, check
 from tests.verify.corruptions import CORRUPTIONS
 from tests.verify.histories import valid
 
@@ -27,7 +27,7 @@ def test_a_history_that_keeps_every_promise_passes(seed: int, runs: int, clients
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@settings(quick, max_examples=15)
+@settings(quick, max_examples=10)
 @given(seed=SEEDS, place=SEEDS)
 def test_a_history_that_is_broken_in_one_place_is_found_out(name: str, seed: int, place: int):
     invariant, corrupt = CORRUPTIONS[name]
@@ -46,6 +46,18 @@ def test_every_invariant_is_broken_by_something():
 
 def test_a_history_of_nothing_passes():
     assert check(History()) == []
+
+
+@pytest.mark.parametrize(
+    ("seqs", "bad"), [((1, 2, 4), 3), ((2, 3), 1), ((1, 2, 2, 3), 2), ((1, 3, 2), 2), ((1, 2), 3)]
+)
+def test_the_first_bad_seq_of_a_log_is_named(seqs: tuple[int, ...], bad: int):
+    event = valid(1).logs[0].events[0]
+    events = [replace(event, seq=seq, said_seq=seq, session="s") for seq in seqs]
+
+    found = check(History(logs=[SessionLog(session="s", events=events, head=3)]))
+
+    assert [(one.invariant, one.seq) for one in found] == [(Invariant.DENSE_LOG, bad)]
 
 
 def test_what_is_still_under_way_is_no_violation():

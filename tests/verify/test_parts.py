@@ -104,7 +104,7 @@ def test_numbers_count_what_happened():
 def test_a_spread_is_told_in_a_line():
     assert spread(Spread.of([])) == "nothing measured"
     assert spread(Spread.of([0.001, 2.0])).startswith("p50 2.00 s")
-    assert spread(Spread.of([0.0015])) == "p50 1.5 ms  p95 1.5 ms  p99 1.5 ms  max 1.5 ms"
+    assert spread(Spread.of([0.0015])) == "p50 1.5 ms, p95 1.5 ms, p99 1.5 ms, max 1.5 ms"
 
 
 def test_a_gateway_that_was_started_in_between_has_no_before():

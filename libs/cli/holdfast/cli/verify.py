@@ -112,7 +112,7 @@ def _show(output: Output, report: "Report") -> None:
     if output.as_json:
         output.json(report.plain())
         return
-    output.table(["", ""], [list(row) for row in report.rows()])
+    output.table(["what", "how much"], [list(row) for row in report.rows()])
     for note in report.notes:
         output.notice(note)
     output.line(f"held against: {', '.join(report.checked)}; seed {report.seed}")

@@ -61,7 +61,7 @@ def spread(spread: Spread) -> str:
     if spread.p50 is None:
         return "nothing measured"
     parts = ("p50", spread.p50), ("p95", spread.p95), ("p99", spread.p99), ("max", spread.max)
-    return "  ".join(f"{name} {_duration(value or 0.0)}" for name, value in parts)
+    return ", ".join(f"{name} {_duration(value or 0.0)}" for name, value in parts)
 
 
 def _duration(seconds: float) -> str:
