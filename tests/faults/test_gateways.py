@@ -68,7 +68,9 @@ def stalled(url: str, session: str) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect((parts.hostname, parts.port))
-    client.sendall(f"GET /v1/sessions/{session}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    client.sendall(
+        f"GET /v1/sessions/{session}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    )
     return client
 
 
