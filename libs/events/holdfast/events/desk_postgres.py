@@ -2,24 +2,23 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from holdfast.events.commands import CommandKind, OnBusy
+from holdfast.events.commands import CommandKind
+from holdfast.events.commands_postgres import ask, ask_cancel, ask_run, make_room
 from holdfast.events.errors import (
     InputAnswered,
     InputUnknown,
     RunEnded,
     RunUnknown,
-    SessionBusy,
     SessionExists,
     SessionGone,
     SessionUnknown,
 )
 from holdfast.events.idempotency_postgres import remember, remembered
-from holdfast.events.ids import new_command_id, new_run_id, new_session_id
+from holdfast.events.ids import new_run_id, new_session_id
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text, storable
 from holdfast.events.rows_postgres import RUN_BY_ID, RUNS_OF_SESSION, run_of, session_of
 from holdfast.events.store import (
@@ -84,9 +83,9 @@ class PostgresDesk:
                 raise SessionGone(row["session_id"], row["status"])
             if await _erasure_asked(connection, row["id"]):
                 raise SessionGone(row["session_id"], "being erased")
-            await _make_room(connection, row, request.on_busy)
+            await make_room(connection, row, request.on_busy)
             ticket = Ticket(new_run_id(), row["session_id"], row["id"], row["next_seq"] - 1)
-            await _insert_run(connection, ticket, request)
+            await ask_run(connection, ticket, request)
             answer = {**_session_answer(row), "run_id": ticket.run_id, "after": ticket.after}
             await remember(connection, tenant, idempotency, row["id"], answer)
             return ticket
@@ -110,7 +109,7 @@ class PostgresDesk:
             if answer is None:
                 if run.status.ended:
                     raise RunEnded(run_id, run.status)
-                await _cancel(connection, run.session, run_id, reason)
+                await ask_cancel(connection, run.session, run_id, reason)
                 await remember(connection, tenant, idempotency, run.session, {})
             return run
 
@@ -141,7 +140,7 @@ class PostgresDesk:
             if input_id not in run.waiting:
                 raise InputUnknown(run_id, input_id)
             body = {"input_id": input_id, "value": value}
-            await _command(connection, run.session, run_id, CommandKind.INPUT, body)
+            await ask(connection, run.session, run_id, CommandKind.INPUT, body)
             await remember(connection, tenant, idempotency, run.session, {})
             return run
 
@@ -154,7 +153,7 @@ class PostgresDesk:
             asked = await _erasure_asked(connection, row["id"])
             if row["status"] != SessionStatus.ERASED and not asked:
                 body = {"reason": reason} if reason else {}
-                await _command(connection, row["id"], None, CommandKind.ERASE, body)
+                await ask(connection, row["id"], None, CommandKind.ERASE, body)
             return session_of(row)
 
     async def session(self, tenant: str, session_id: str) -> SessionInfo:
@@ -239,7 +238,7 @@ async def _create(
         body["metadata"] = metadata
     if ttl_s is not None:
         body["ttl_s"] = ttl_s
-    await _command(connection, row["id"], None, CommandKind.CREATE, body)
+    await ask(connection, row["id"], None, CommandKind.CREATE, body)
     return row
 
 
@@ -289,70 +288,3 @@ async def _erasure_asked(connection: Connection, session: int) -> bool:
         "select exists (select from commands where session = $1 and kind = 'erase' and state = 'open')",
         session,
     )
-
-
-async def _make_room(connection: Connection, session: asyncpg.Record, on_busy: OnBusy) -> None:
-    if on_busy is OnBusy.ENQUEUE:
-        return
-    rows = await connection.fetch(
-        """select run_id from runs where session = $1 and parent_run_id is null
-              and status in ('queued', 'running', 'waiting') order by created_at, run_id""",
-        session["id"],
-    )
-    if rows and on_busy is OnBusy.REJECT:
-        raise SessionBusy(session["session_id"], rows[0]["run_id"])
-    for row in rows:
-        await _cancel(connection, session["id"], row["run_id"], "interrupted by a newer run")
-
-
-async def _insert_run(connection: Connection, ticket: Ticket, request: RunRequest) -> None:
-    await connection.execute(
-        """insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, created_at)
-           values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, clock_timestamp())""",
-        ticket.run_id,
-        ticket.session,
-        request.workflow,
-        json_text(request.input),
-        ticket.after,
-        request.start_at,
-        request.user_id,
-        request.trace_id,
-    )
-    body: dict[str, Any] = {"workflow": request.workflow}
-    if request.start_at is not None:
-        body["start_at"] = _iso(request.start_at)
-    await _command(connection, ticket.session, ticket.run_id, CommandKind.START, body)
-
-
-async def _cancel(connection: Connection, session: int, run_id: str, reason: str | None) -> None:
-    asked = await connection.fetchval(
-        "select exists (select from commands where run_id = $1 and kind = 'cancel' and state = 'open')",
-        run_id,
-    )
-    if not asked:
-        await _command(
-            connection, session, run_id, CommandKind.CANCEL, {"reason": reason} if reason else {}
-        )
-
-
-async def _command(
-    connection: Connection,
-    session: int,
-    run_id: str | None,
-    kind: CommandKind,
-    body: Mapping[str, Any],
-) -> None:
-    await connection.execute(
-        """insert into commands (command_id, session, run_id, kind, input_id, body)
-           values ($1, $2, $3, $4, $5, $6)""",
-        new_command_id(),
-        session,
-        run_id,
-        kind,
-        body.get("input_id"),
-        json_text(body),
-    )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat()
