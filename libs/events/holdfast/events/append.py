@@ -42,6 +42,23 @@ class RunChange:
     workflow_v: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBegun:
+    """An event starts a run that another one of the session asked for: its row, running from now on.
+
+    It is never due: it goes on when its parent does. The same run begun twice is begun once.
+    """
+
+    run_id: str
+    parent_run_id: str
+    workflow: str
+    workflow_v: str
+    input: Any
+    after: int  # a seq before its first event
+    user_id: str | None = None
+    trace_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class CommandDone:
     """An event settles a command."""
@@ -67,7 +84,7 @@ class SessionChange:
     erase: bool = False
 
 
-Effect = RunChange | CommandDone | StepResult | SessionChange
+Effect = RunChange | RunBegun | CommandDone | StepResult | SessionChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from holdfast.events.state_memory import EMPTY, MemoryState, RunRow, SessionRow,
 from holdfast.events.store import (
     CommandDone,
     Outcome,
+    RunBegun,
     RunChange,
     RunStatus,
     SessionBatch,
@@ -37,6 +38,11 @@ class MemoryWriter:
         self._check_rules(standing)
         for batch in standing:
             self._record(batch, now)
+        self._state.commit(
+            (batch.session, seq)
+            for batch in standing
+            for seq in range(batch.expected_head + 1, batch.expected_head + 1 + len(batch.events))
+        )
         return asked - {batch.session for batch in standing}
 
     async def resolve(self, batches: Sequence[SessionBatch]) -> Mapping[int, Outcome]:
@@ -78,6 +84,8 @@ class MemoryWriter:
             for effect in batch.effects:
                 if isinstance(effect, RunChange):
                     orjson.dumps(effect.waiting)
+                elif isinstance(effect, RunBegun):
+                    orjson.dumps(effect.input)
 
     def _record(self, batch: SessionBatch, now: datetime) -> None:
         state, row = self._state, self._state.sessions[batch.session]
@@ -94,6 +102,8 @@ class MemoryWriter:
             row.expires_at = later(now, row.ttl_s)
         for effect in batch.effects:
             match effect:
+                case RunBegun():
+                    self._begin_run(row, effect, now)
                 case RunChange():
                     self._change_run(row, effect, now)
                 case CommandDone(command_id, command_state):
@@ -113,6 +123,28 @@ class MemoryWriter:
     def _run_of(self, row: SessionRow, run_id: str) -> RunRow | None:
         run = self._state.runs.get(run_id)
         return run if run is not None and run.session == row.id else None
+
+    def _begin_run(self, row: SessionRow, begun: RunBegun, now: datetime) -> None:
+        if begun.run_id in self._state.runs:
+            return
+        run = RunRow(
+            run_id=begun.run_id,
+            session=row.id,
+            workflow=begun.workflow,
+            workflow_v=begun.workflow_v,
+            input=orjson.dumps(begun.input),
+            after=begun.after,
+            due_at=None,
+            created_at=now,
+            started_at=now,
+            parent_run_id=begun.parent_run_id,
+            status=RunStatus.RUNNING,
+            attempts=1,
+            user_id=begun.user_id,
+            trace_id=begun.trace_id,
+        )
+        row.runs.append(run)
+        self._state.runs[run.run_id] = run
 
     def _change_run(self, row: SessionRow, change: RunChange, now: datetime) -> None:
         run = self._run_of(row, change.run_id)
@@ -154,6 +186,7 @@ class MemoryWriter:
         for run_id in row.with_results:
             del state.results[run_id]
         row.with_results.clear()
+        row.snapshots.clear()
         row.metadata = EMPTY
         for run in row.runs:
             run.input, run.waiting, run.user_id = None, EMPTY, None

@@ -11,11 +11,13 @@ from typing import Any
 
 import asyncpg
 
+from holdfast.events.erasure_postgres import erase
 from holdfast.events.errors import AppendRefused
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text
 from holdfast.events.store import (
     CommandDone,
     Outcome,
+    RunBegun,
     RunChange,
     RunStatus,
     SessionBatch,
@@ -29,7 +31,7 @@ with b as (
                          $6::timestamptz[], $7::text[], $8::bigint[])
            as b (session, epoch, expected, n, published, last_ts, status, min_seq)
 ), locked as (
-    select s.id from sessions s join b on b.session = s.id order by s.id for update of s
+    select s.id from sessions s join b on b.session = s.id order by s.id for no key update of s
 ), u as (
     update sessions s
        set next_seq = s.next_seq + b.n,
@@ -87,20 +89,19 @@ _EFFECTS = """, sr as (
      where c.command_id = x.command_id and c.session = x.session
 )"""
 
+# A run that another run starts. In statements of their own, before the append, since a statement doesn't see rows that
+# it inserts itself; the lock, in the append's order, keeps a fenced writer's runs out.
+_LOCK = "select id from sessions where id = any($1) order by id for no key update"
+_BEGIN_RUN = """
+insert into runs (run_id, session, parent_run_id, workflow, workflow_v, input, status, after_seq, attempts,
+                  not_before, user_id, trace_id, created_at, started_at)
+select $3, s.id, $4, $5, $6, $7, 'running', $8, 1, 'infinity', $9, $10, clock_timestamp(), clock_timestamp()
+  from sessions s where s.id = $1 and s.epoch = $2 and s.next_seq = $11
+    on conflict do nothing
+"""
+
 _APPEND = _BATCHES + "\nselect id from u"
 _APPEND_WITH_EFFECTS = _BATCHES + _EFFECTS + "\nselect id from u"
-
-_ERASE = (
-    """delete from step_results where run_id in
-         (select run_id from runs where session = any($1)
-          union select run_id from events where session = any($1) and run_id is not null)""",
-    "delete from snapshots where session = any($1)",
-    "update runs set input = null, waiting = '{}', user_id = null where session = any($1)",
-    "update commands set body = '{}' where session = any($1)",
-    "update sessions set metadata = '{}' where id = any($1)",
-    "delete from idempotency where session = any($1)",
-    "delete from events e using sessions s where s.id = any($1) and e.session = s.id and e.seq < s.min_seq",
-)
 
 
 @dataclass(slots=True)
@@ -138,14 +139,17 @@ class PostgresWriter:
         erasing = [b.session for b in batches if any(_erases(e) for e in b.effects)]
         try:
             async with acquired(self._pool) as connection:
-                if not erasing:
+                if not erasing and not any(
+                    isinstance(e, RunBegun) for b in batches for e in b.effects
+                ):
                     taken = await _append(connection, batches)
                 else:
                     async with connection.transaction():
+                        await _begin_runs(connection, batches)
                         taken = await _append(connection, batches)
                         gone = [session for session in erasing if session in taken]
-                        for statement in _ERASE:
-                            await connection.execute(statement, gone)
+                        if gone:
+                            await erase(connection, gone)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise AppendRefused(error.constraint_name or str(error)) from error
         except asyncpg.PostgresError as error:
@@ -159,7 +163,7 @@ class PostgresWriter:
         async with acquired(self._pool) as connection, connection.transaction():
             # The lock waits for the lost backend, if it is still committing.
             rows = await connection.fetch(
-                "select id, epoch, next_seq from sessions where id = any($1) order by id for update",
+                "select id, epoch, next_seq from sessions where id = any($1) order by id for no key update",
                 [b.session for b in batches],
             )
             standing = {row["id"]: (row["epoch"], row["next_seq"]) for row in rows}
@@ -172,6 +176,30 @@ class PostgresWriter:
                 else:
                     outcomes[batch.session] = Outcome.FENCED
             return outcomes
+
+
+async def _begin_runs(connection: Connection, batches: Sequence[SessionBatch]) -> None:
+    rows = [
+        (
+            batch.session,
+            batch.epoch,
+            e.run_id,
+            e.parent_run_id,
+            e.workflow,
+            e.workflow_v,
+            json_text(e.input),
+            e.after,
+            e.user_id,
+            e.trace_id,
+            batch.expected_head + 1,
+        )
+        for batch in batches
+        for e in batch.effects
+        if isinstance(e, RunBegun)
+    ]
+    if rows:
+        await connection.execute(_LOCK, [batch.session for batch in batches])
+        await connection.executemany(_BEGIN_RUN, rows)
 
 
 def _erases(effect: object) -> bool:
@@ -234,7 +262,7 @@ def _effect_columns(batches: Sequence[SessionBatch]) -> list[list[Any]]:
                 case RunChange():
                     row = runs.setdefault(effect.run_id, _RunRow(batch.session, effect.run_id))
                     row.change(effect)
-                case SessionChange():
+                case SessionChange() | RunBegun():
                     pass
     run_rows = [
         (

@@ -6,7 +6,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.events.commands import Command
-from holdfast.events.rows import Run
+from holdfast.events.rows import Run, SessionStatus
+
+# So many commands of each session at a look; its owner looks again when it has settled them. Without a bound for each,
+# they would hide each other: a thousand events emitted into one session, and nobody's run is cancelled meanwhile.
+COMMANDS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +20,7 @@ class Claim:
     session: int
     tenant: str
     session_id: str
+    status: SessionStatus
     epoch: int
     head: int
     published: int
@@ -23,7 +28,7 @@ class Claim:
     metadata: Mapping[str, Any]
     ttl_s: int | None
     taken_over: bool  # the last owner did not release it
-    commands: Sequence[Command]
+    commands: Sequence[Command]  # COMMANDS_AT_ONCE of them at most
     runs: Sequence[Run]  # those that have not ended, oldest first
 
 
@@ -64,7 +69,7 @@ class Claims(Protocol):
         ...
 
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
-        """Return the open commands of these sessions, oldest first."""
+        """Return the open commands of these sessions, oldest first, COMMANDS_AT_ONCE of each at most."""
         ...
 
     async def open_runs(self, session: int) -> Sequence[Run]:

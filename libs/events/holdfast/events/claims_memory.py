@@ -8,6 +8,7 @@ from holdfast.events.commands import Command, CommandKind
 from holdfast.events.state_memory import MemoryState, RunRow, SessionRow, later
 from holdfast.events.store import (
     ANSWER_KEPT_S,
+    COMMANDS_AT_ONCE,
     WORKFLOW_KEPT_S,
     Claim,
     Journal,
@@ -61,7 +62,7 @@ class MemoryClaims:
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
         """Return the open commands of these sessions, oldest first."""
         await self._state.turn()
-        return [c.command() for row in self._state.known(sessions) for c in row.open_commands()]
+        return [c for row in self._state.known(sessions) for c in _first_commands(row)]
 
     async def open_runs(self, session: int) -> Sequence[Run]:
         """Return the session's runs that have not ended, oldest first."""
@@ -151,6 +152,7 @@ class MemoryClaims:
             session=row.id,
             tenant=row.tenant,
             session_id=row.session_id,
+            status=row.status,
             epoch=row.epoch,
             head=row.head,
             published=row.published,
@@ -158,9 +160,13 @@ class MemoryClaims:
             metadata=described.metadata,
             ttl_s=row.ttl_s,
             taken_over=taken_over,
-            commands=[command.command() for command in row.open_commands()],
+            commands=_first_commands(row),
             runs=[self._state.view(run) for run in row.open_runs()],
         )
+
+
+def _first_commands(row: SessionRow) -> list[Command]:
+    return [command.command() for command in islice(row.open_commands(), COMMANDS_AT_ONCE)]
 
 
 def _has_work(row: SessionRow, loaded: frozenset[str], now: datetime) -> bool:

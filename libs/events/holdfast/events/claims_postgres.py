@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import asyncpg
+import structlog
 
 from holdfast.events.commands import Command, CommandKind
 from holdfast.events.errors import StoreError
-from holdfast.events.ids import new_command_id
+from holdfast.events.housekeeping_postgres import expire_due
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
 from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
-from holdfast.events.store import ANSWER_KEPT_S, WORKFLOW_KEPT_S, Claim, Journal, Run
+from holdfast.events.store import Claim, Journal, Run, SessionStatus
 
 # Work is found from what is open, never by looking at sessions at rest: ten thousand of those cost nothing.
 # Conditions take statement_timestamp(): clock_timestamp() may differ from row to row, so no index serves it.
@@ -49,7 +50,7 @@ update sessions s
    set epoch = s.epoch + 1, owner = $1, lease_until = clock_timestamp() + make_interval(secs => $3)
   from free
  where s.id = free.id
-returning s.id, s.tenant, s.session_id, s.epoch, s.next_seq - 1 as head, s.published_seq, s.last_ts,
+returning s.id, s.tenant, s.session_id, s.status, s.epoch, s.next_seq - 1 as head, s.published_seq, s.last_ts,
           s.metadata, s.ttl_s, free.taken_over
 """
 
@@ -101,11 +102,19 @@ select id, published_seq, next_seq - 1 from sessions
  order by id limit $1
 """
 
+# In key order, as everybody locks sessions: two statements that each hold what the other waits for would stand still
+# for a second, and one of them, perhaps an append, would be thrown out.
 _PUBLISHED = """
+with b as (
+    select * from unnest($1::bigint[], $2::bigint[]) as b (session, published)
+), locked as (
+    select s.id from sessions s join b on b.session = s.id order by s.id for no key update of s
+)
 update sessions s
    set published_seq = greatest(s.published_seq, b.published),
        behind = s.behind and greatest(s.published_seq, b.published) < s.next_seq - 1
-  from unnest($1::bigint[], $2::bigint[]) as b (session, published) where s.id = b.session
+  from b join locked on locked.id = b.session
+ where s.id = b.session
 """
 
 _STRIKE = """
@@ -115,23 +124,7 @@ with s as (
 update runs r set strikes = strikes + 1 from s where r.run_id = $1 and r.session = s.id returning strikes
 """
 
-_EXPIRING = """
-select s.id from sessions s
- where s.status = 'active' and s.expires_at < statement_timestamp()
-   and not exists (select from runs r where r.session = s.id and r.status in ('queued', 'running', 'waiting'))
-   and not exists (select from commands c where c.session = s.id and c.state = 'open')
- order by s.expires_at limit $1 for update of s skip locked
-"""
-
-_FORGET_ANSWERS = """
-delete from idempotency where (tenant, key) in (
-    select tenant, key from idempotency
-     where created_at < statement_timestamp() - make_interval(secs => $1) order by created_at limit $2)
-"""
-
-_FORGET_WORKFLOWS = (
-    "delete from workflows where seen_at < statement_timestamp() - make_interval(secs => $1)"
-)
+log = structlog.get_logger("holdfast.claims")
 
 
 class PostgresClaims:
@@ -153,13 +146,29 @@ class PostgresClaims:
         try:
             # Read after the claim has committed: whatever was asked before is seen now, and
             # whatever is asked from now on finds an owner and comes through `pending`.
-            async with acquired(self._pool) as connection:
-                return await _claims(connection, rows)
+            return await self._told(rows)
         except BaseException:
             # Nobody would know of these sessions for a whole lease; if this fails too, they wait for its end.
             with suppress(StoreError):
                 await self.release({row["id"]: row["epoch"] for row in rows}, published={})
             raise
+
+    async def _told(self, rows: Sequence[asyncpg.Record]) -> list[Claim]:
+        """Return what there is to know of claimed sessions; one that can't be read is left out."""
+        try:
+            async with acquired(self._pool) as connection:
+                return await _claims(connection, rows)
+        except StoreError:
+            raise
+        except Exception:
+            if len(rows) > 1:
+                # One of them is to blame, and costs only itself.
+                return [claim for row in rows for claim in await self._told([row])]
+            # It stays ours in name, and nobody renews it: so it is tried once a lease, by whoever comes first. Given
+            # back, it would be claimed by everybody all the time.
+            [row] = rows
+            log.exception("session.unreadable", session=row["session_id"], n=row["id"])
+            return []
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
@@ -188,7 +197,9 @@ class PostgresClaims:
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
         """Return the open commands of these sessions, oldest first."""
         async with acquired(self._pool) as connection:
-            return await open_commands(connection, sessions)
+            commands, _ = await open_commands(connection, sessions)
+        # What can't be read stays open: whoever claims its session next comes to `_told`.
+        return commands
 
     async def open_runs(self, session: int) -> Sequence[Run]:
         """Return the session's runs that have not ended, oldest first."""
@@ -228,21 +239,16 @@ class PostgresClaims:
     async def expire_due(self, *, limit: int) -> int:
         """Ask for the expiry of sessions whose time to live ran out; return how many."""
         async with acquired(self._pool) as connection:
-            async with connection.transaction():
-                rows = await connection.fetch(_EXPIRING, limit)
-                await connection.executemany(
-                    "insert into commands (command_id, session, kind) values ($1, $2, 'expire')",
-                    [(new_command_id(), row["id"]) for row in rows],
-                )
-            await connection.execute(_FORGET_ANSWERS, ANSWER_KEPT_S, limit)
-            await connection.execute(_FORGET_WORKFLOWS, WORKFLOW_KEPT_S)
-        return len(rows)
+            return await expire_due(connection, limit)
 
 
 async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Claim]:
     sessions = [row["id"] for row in rows]
     commands: dict[int, list[Command]] = defaultdict(list)
-    for command in await open_commands(connection, sessions):
+    found, unreadable = await open_commands(connection, sessions)
+    if unreadable:
+        raise ValueError(f"commands of sessions {sorted(unreadable)} can't be read")
+    for command in found:
         commands[command.session].append(command)
     runs: dict[int, list[Run]] = defaultdict(list)
     for run in await _open_runs(connection, sessions):
@@ -252,6 +258,7 @@ async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> lis
             session=row["id"],
             tenant=row["tenant"],
             session_id=row["session_id"],
+            status=SessionStatus(row["status"]),
             epoch=row["epoch"],
             head=row["head"],
             published=row["published_seq"],

@@ -15,6 +15,7 @@ class CommandKind(StrEnum):
     INPUT = "input"
     EXPIRE = "expire"
     ERASE = "erase"
+    EMIT = "emit"
 
 
 class CommandState(StrEnum):

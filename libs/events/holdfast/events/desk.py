@@ -32,6 +32,22 @@ class RunRequest:
     trace_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnEvent:
+    """An application's own event: a type under `custom.`, and the event's fields."""
+
+    type: str
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any] | None = None
+    user_id: str | None = None
+    trace_id: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return it as a command's body; what is empty is absent."""
+        fields = {"metadata": self.metadata, "user_id": self.user_id, "trace_id": self.trace_id}
+        return {"type": self.type, "data": self.data, **{k: v for k, v in fields.items() if v}}
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """The answer to a request for a run: follow the session after `after` and nothing of it is missed."""
@@ -112,6 +128,26 @@ class Desk(Protocol):
         idempotency: Idempotency | None = None,
     ) -> Run:
         """Answer a run's request for input; the first answer counts."""
+        ...
+
+    async def steer(
+        self, tenant: str, run_id: str, value: Any, *, idempotency: Idempotency | None = None
+    ) -> Run:
+        """Tell a run something it did not ask for; it sees what it is told in the order of telling."""
+        ...
+
+    async def emit(
+        self,
+        tenant: str,
+        session_id: str,
+        emission: OwnEvent,
+        *,
+        idempotency: Idempotency | None = None,
+    ) -> SessionInfo:
+        """Ask for an application's own event; the session's owner appends it after the head that is returned.
+
+        Raises SessionGone for a session that is over, and from the moment its erasure is asked for.
+        """
         ...
 
     async def erase(

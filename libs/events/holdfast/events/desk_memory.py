@@ -1,6 +1,7 @@
 """What a gateway does for its callers, in memory. Whatever is asked is decided in one turn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from holdfast.events.ids import new_run_id, new_session_id
 from holdfast.events.state_memory import AnswerRow, MemoryState, RunRow, SessionRow, later
 from holdfast.events.store import (
     Idempotency,
+    OwnEvent,
     Run,
     RunRequest,
     SessionInfo,
@@ -71,10 +73,7 @@ class MemoryDesk:
         row = (
             self._create(tenant, None, None, {}) if new else self._state.session(tenant, session_id)
         )
-        if row.status is not SessionStatus.ACTIVE:
-            raise SessionGone(row.session_id, row.status)
-        if _erasure_asked(row):
-            raise SessionGone(row.session_id, "being erased")
+        _check_open(row)
         self._make_room(row, request.on_busy)
         run = self._insert_run(row, request, given)
         ticket = Ticket(run.run_id, row.session_id, row.id, run.after)
@@ -136,6 +135,40 @@ class MemoryDesk:
             self._state.ask(session, CommandKind.INPUT, body, run_id=run_id)
             self._remember(tenant, idempotency, {"session": run.session})
         return self._state.view(run)
+
+    async def steer(
+        self, tenant: str, run_id: str, value: Any, *, idempotency: Idempotency | None = None
+    ) -> Run:
+        """Tell a run something it did not ask for; it sees what it is told in the order of telling."""
+        await self._state.turn()
+        answer = self._remembered(tenant, idempotency)
+        run = self._state.run(tenant, run_id)
+        if answer is None:
+            if run.status.ended:
+                raise RunEnded(run_id, run.status)
+            session = self._state.sessions[run.session]
+            self._state.ask(session, CommandKind.INPUT, {"value": value}, run_id=run_id)
+            self._remember(tenant, idempotency, {"session": run.session})
+        return self._state.view(run)
+
+    async def emit(
+        self,
+        tenant: str,
+        session_id: str,
+        emission: OwnEvent,
+        *,
+        idempotency: Idempotency | None = None,
+    ) -> SessionInfo:
+        """Ask for an application's own event; the session's owner appends it after the head that is returned."""
+        await self._state.turn()
+        answer = self._remembered(tenant, idempotency)
+        row = self._state.session(tenant, session_id)
+        if answer is not None:
+            return replace(self._state.describe(row), head=answer["after"])
+        _check_open(row)
+        self._state.ask(row, CommandKind.EMIT, emission.body())
+        self._remember(tenant, idempotency, {"session": row.id, "after": row.head})
+        return self._state.describe(row)
 
     async def erase(
         self, tenant: str, session_id: str, *, reason: str | None = None
@@ -265,6 +298,17 @@ class MemoryDesk:
         if not asked:
             body = {"reason": reason} if reason else {}
             self._state.ask(session, CommandKind.CANCEL, body, run_id=run.run_id)
+
+
+def _check_open(session: SessionRow) -> None:
+    """Raise SessionGone unless the session takes commands."""
+    if session.status is not SessionStatus.ACTIVE:
+        raise SessionGone(session.session_id, session.status)
+    if _erasure_asked(session):
+        raise SessionGone(session.session_id, "being erased")
+    # Its time is over; what came after this could only be appended behind its last event.
+    if any(command.kind is CommandKind.EXPIRE for command in session.open_commands()):
+        raise SessionGone(session.session_id, SessionStatus.EXPIRED)
 
 
 def _erasure_asked(session: SessionRow) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,7 @@ from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text,
 from holdfast.events.rows_postgres import RUN_BY_ID, RUNS_OF_SESSION, run_of, session_of
 from holdfast.events.store import (
     Idempotency,
+    OwnEvent,
     Run,
     RunRequest,
     SessionInfo,
@@ -79,10 +81,7 @@ class PostgresDesk:
                 row = await _create(connection, tenant, None, None, {})
             else:
                 row = await _locked(connection, tenant, session_id)
-            if row["status"] != SessionStatus.ACTIVE:
-                raise SessionGone(row["session_id"], row["status"])
-            if await _erasure_asked(connection, row["id"]):
-                raise SessionGone(row["session_id"], "being erased")
+            await _check_open(connection, row)
             await make_room(connection, row, request.on_busy)
             ticket = Ticket(new_run_id(), row["session_id"], row["id"], row["next_seq"] - 1)
             await ask_run(connection, ticket, request)
@@ -144,13 +143,46 @@ class PostgresDesk:
             await remember(connection, tenant, idempotency, run.session, {})
             return run
 
+    async def steer(
+        self, tenant: str, run_id: str, value: Any, *, idempotency: Idempotency | None = None
+    ) -> Run:
+        """Tell a run something it did not ask for; it sees what it is told in the order of telling."""
+        async with self._once(tenant, idempotency) as (connection, answer):
+            run = await _locked_run(connection, tenant, run_id)
+            if answer is None:
+                if run.status.ended:
+                    raise RunEnded(run_id, run.status)
+                body = {"value": value}
+                await ask(connection, run.session, run_id, CommandKind.INPUT, body)
+                await remember(connection, tenant, idempotency, run.session, {})
+            return run
+
+    async def emit(
+        self,
+        tenant: str,
+        session_id: str,
+        emission: OwnEvent,
+        *,
+        idempotency: Idempotency | None = None,
+    ) -> SessionInfo:
+        """Ask for an application's own event; the session's owner appends it after the head that is returned."""
+        async with self._once(tenant, idempotency) as (connection, answer):
+            row = await _locked(connection, tenant, session_id)
+            if answer is not None:
+                return replace(session_of(row), head=answer["after"])
+            await _check_open(connection, row)
+            await ask(connection, row["id"], None, CommandKind.EMIT, emission.body())
+            told = {"after": row["next_seq"] - 1}
+            await remember(connection, tenant, idempotency, row["id"], told)
+            return session_of(row)
+
     async def erase(
         self, tenant: str, session_id: str, *, reason: str | None = None
     ) -> SessionInfo:
         """Ask for the erasure of a session; asking again changes nothing."""
         async with acquired(self._pool) as connection, connection.transaction():
             row = await _locked(connection, tenant, session_id)
-            asked = await _erasure_asked(connection, row["id"])
+            asked = await _asked(connection, row["id"], CommandKind.ERASE)
             if row["status"] != SessionStatus.ERASED and not asked:
                 body = {"reason": reason} if reason else {}
                 await ask(connection, row["id"], None, CommandKind.ERASE, body)
@@ -283,8 +315,20 @@ async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:
     return run_of(row)
 
 
-async def _erasure_asked(connection: Connection, session: int) -> bool:
+async def _check_open(connection: Connection, row: asyncpg.Record) -> None:
+    """Raise SessionGone unless the session takes commands."""
+    if row["status"] != SessionStatus.ACTIVE:
+        raise SessionGone(row["session_id"], row["status"])
+    if await _asked(connection, row["id"], CommandKind.ERASE):
+        raise SessionGone(row["session_id"], "being erased")
+    # Its time is over; what came after this could only be appended behind its last event.
+    if await _asked(connection, row["id"], CommandKind.EXPIRE):
+        raise SessionGone(row["session_id"], SessionStatus.EXPIRED)
+
+
+async def _asked(connection: Connection, session: int, kind: CommandKind) -> bool:
     return await connection.fetchval(
-        "select exists (select from commands where session = $1 and kind = 'erase' and state = 'open')",
+        "select exists (select from commands where session = $1 and kind = $2 and state = 'open')",
         session,
+        kind,
     )

@@ -6,7 +6,8 @@ HoldfastError
 ├── CursorInvalid           the text is no cursor
 ├── StoreError
 │   ├── StoreUnavailable    Postgres is away or the outcome is unknown; the same call may be made again
-│   │   └── StoreBusy       somebody else holds a row that the call needs; nothing was done
+│   │   ├── StoreBusy       somebody else holds a row that the call needs; nothing was done
+│   │   └── LogChanged      the address leads to another log than the one that was opened; nothing was done
 │   ├── AppendRefused       one event breaks a rule of the log (a key or a terminal event that exists), or can't be held
 │   └── MigrationError      the schema is not what this version needs
 ├── StreamUnavailable       Redis is away or refuses; the log is unharmed, publishing is late
@@ -57,6 +58,13 @@ class StoreBusy(StoreUnavailable):
 
     What concerns several sessions is best asked again session by session, so that one that is stuck doesn't stop its
     neighbours.
+    """
+
+
+class LogChanged(StoreUnavailable):
+    """The database is not, or no longer in a form that this version knows, the log that this process opened.
+
+    To every caller it is as if Postgres were away, for good: only a process that begins anew can go on.
     """
 
 

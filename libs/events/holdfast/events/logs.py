@@ -15,8 +15,10 @@ from structlog.typing import Processor
 
 LEVELS = ("debug", "info", "warning", "error")
 
-# These narrate every connection at INFO; what they warn of still comes through.
+# These narrate every connection at INFO; what they warn of still comes through. Clients of HTTP do so with the whole
+# URL, whose path and query are often secrets: only what they warn of is told, at any level.
 _TALKATIVE = ("uvicorn", "uvicorn.error", "uvicorn.access", "sse_starlette", "asyncio")
+_TELLS_SECRETS = ("httpx", "httpx2", "httpcore", "httpcore2")
 
 
 def configure_logging(level: str = "info", *, console: bool = False) -> None:
@@ -60,6 +62,8 @@ def configure_logging(level: str = "info", *, console: bool = False) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in _TELLS_SECRETS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _from_library(

@@ -1,12 +1,13 @@
 """A pool of connections to Postgres, and the one place where the driver's errors become ours."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 import orjson
 
+from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StoreBusy, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ POSTGRES_MAJOR_MIN = 14
 GATEWAY_CONNECTIONS = 6
 WORKER_CONNECTIONS = 8
 
+# Of a gateway's, for the head check and the heads of new feeds (each asks one question at a time, 1 to 5 ms) and for
+# the probe: while thousands of clients come back, these wait for each other and for nobody else.
+GATEWAY_RESERVED = 2
+
 # Waiting longer for a free connection than this means that the database is the bottleneck: say so.
 ACQUIRE_TIMEOUT_S = 2.0
 
@@ -34,9 +39,22 @@ STATEMENT_TIMEOUT_S = 5.0
 LOCK_TIMEOUT_S = 2.0
 IDLE_IN_TRANSACTION_TIMEOUT_S = 10.0
 
+# A server that keeps none of these because it says nothing at all is given up by ourselves, a while after it should
+# have given up.
+ANSWER_TIMEOUT_S = STATEMENT_TIMEOUT_S + 5.0
 
-async def open_pool(database_url: str, *, application_name: str, pool_max: int) -> Pool:
-    """Connect to Postgres. Raises StoreUnavailable."""
+
+async def open_pool(
+    database_url: str,
+    *,
+    application_name: str,
+    pool_max: int,
+    check: Callable[["Connection"], Coroutine[Any, Any, None]] | None = None,
+) -> Pool:
+    """Connect to Postgres. Raises StoreUnavailable.
+
+    `check(connection)` is awaited for every new connection, before it is lent for the first time.
+    """
     with store_errors():
         return await asyncpg.create_pool(
             database_url,
@@ -44,8 +62,9 @@ async def open_pool(database_url: str, *, application_name: str, pool_max: int) 
             min_size=0,
             max_inactive_connection_lifetime=0,
             max_size=pool_max,
+            init=check,  # pyright: ignore[reportArgumentType] - the stub asks for a coroutine of one make
             timeout=10,
-            command_timeout=STATEMENT_TIMEOUT_S + 5,
+            command_timeout=ANSWER_TIMEOUT_S,
             server_settings={
                 "application_name": application_name,
                 "statement_timeout": f"{STATEMENT_TIMEOUT_S:.0f}s",
@@ -57,8 +76,8 @@ async def open_pool(database_url: str, *, application_name: str, pool_max: int) 
 
 @asynccontextmanager
 async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
-    """Lend a connection for a few statements; the driver's errors inside become StoreUnavailable."""
-    with store_errors():
+    """Lend a connection for a few statements; the driver's errors become StoreUnavailable, and no cancel is lost."""
+    with cancel_kept(), store_errors():
         async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             yield connection
 
@@ -68,6 +87,9 @@ _UNAVAILABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # The driver lost track of a connection that died in the middle of an answer, and says so when it is given back:
+    # that error takes the place of the one that tells why.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

@@ -60,10 +60,10 @@ select run_id from family
 
 
 class PostgresReader:
-    """The log's pages over a pool."""
+    """The log's pages over a pool; pulses over one of their own, where there is one."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, *, pulse: Pool | None = None) -> None:
+        self._pool, self._pulse = pool, pulse or pool
 
     async def read(
         self,
@@ -102,7 +102,7 @@ class PostgresReader:
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists, in one query."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pulse) as connection:
             rows = await connection.fetch(_PULSES, list(sessions), STALLED_GRACE_S)
         return {
             row["id"]: Pulse(

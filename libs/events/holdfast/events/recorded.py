@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import JsonValue
@@ -52,6 +53,8 @@ class RecordedEvent:
     type: str
     run_id: str | None
     body: bytes
+    # Known where it is appended, and to subscriptions; the wire doesn't carry it.
+    event_id: UUID | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def envelope(self) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class Run:
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    # The database's time when the row was read, no earlier than `due_at` if it was due. No part of what the row says.
+    seen_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

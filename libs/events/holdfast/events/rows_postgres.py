@@ -5,14 +5,16 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+import structlog
 
 from holdfast.events.commands import Command, CommandKind
 from holdfast.events.pool_postgres import Connection, json_value
-from holdfast.events.store import Run, RunStatus, SessionInfo, SessionStatus
+from holdfast.events.store import COMMANDS_AT_ONCE, Run, RunStatus, SessionInfo, SessionStatus
 
 _RUN = """
 select r.*, s.session_id, s.tenant,
-       isfinite(r.not_before) as timed, r.not_before <= clock_timestamp() as due
+       isfinite(r.not_before) as timed, r.not_before <= clock_timestamp() as due,
+       clock_timestamp() as seen_at
   from runs r join sessions s on s.id = r.session
 """
 RUN_BY_ID = _RUN + " where r.run_id = $1 and s.tenant = $2"
@@ -26,9 +28,14 @@ RUNS_OPEN = (
     + " order by r.created_at, r.run_id"
 )
 _COMMANDS = """
-select * from commands where session = any($1) and state = 'open' and kind = any($2)
- order by session, n limit 1000
+select c.* from unnest($1::bigint[]) as s (id)
+ cross join lateral (
+    select * from commands where session = s.id and state = 'open' and kind = any($2)
+     order by n limit $3) c
+ order by c.session, c.n
 """
+
+log = structlog.get_logger("holdfast.store")
 
 
 def run_of(row: asyncpg.Record) -> Run:
@@ -54,6 +61,7 @@ def run_of(row: asyncpg.Record) -> Run:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        seen_at=row["seen_at"],
     )
 
 
@@ -74,10 +82,24 @@ def session_of(row: asyncpg.Record, *, active_run: str | None = None) -> Session
     )
 
 
-async def open_commands(connection: Connection, sessions: Sequence[int]) -> list[Command]:
-    """Return the open commands of these sessions, oldest first; those of unknown kinds are for newer versions."""
-    rows = await connection.fetch(_COMMANDS, list(sessions), list(CommandKind))
-    return [_command(row) for row in rows]
+async def open_commands(
+    connection: Connection, sessions: Sequence[int]
+) -> tuple[list[Command], frozenset[int]]:
+    """Return the open commands of these sessions, oldest first; those of unknown kinds are for newer versions.
+
+    With them come the sessions that have one which can't be read; of those nothing is returned.
+    """
+    commands: list[Command] = []
+    unreadable: set[int] = set()
+    for row in await connection.fetch(
+        _COMMANDS, list(sessions), list(CommandKind), COMMANDS_AT_ONCE
+    ):
+        try:
+            commands.append(_command(row))
+        except Exception as error:  # noqa: BLE001 - whatever stands there: it costs its own session only
+            log.error("command.unreadable", command=row["command_id"], error=repr(error))
+            unreadable.add(row["session"])
+    return [c for c in commands if c.session not in unreadable], frozenset(unreadable)
 
 
 def _command(row: asyncpg.Record) -> Command:

@@ -16,6 +16,7 @@ from holdfast.events.clock import Clock
 from holdfast.events.commands import Command, CommandKind, CommandState
 from holdfast.events.errors import RunUnknown, SessionUnknown
 from holdfast.events.ids import MakeId, new_command_id
+from holdfast.events.snapshots import Snapshot
 from holdfast.events.store import (
     EventRow,
     Run,
@@ -105,6 +106,8 @@ class SessionRow:
     # The ids of runs with step results, for the erasure.
     with_results: set[str] = field(default_factory=set[str])
     commands: list[CommandRow] = field(default_factory=list[CommandRow])
+    # By fold version.
+    snapshots: dict[int, Snapshot] = field(default_factory=dict[int, Snapshot])
 
     @property
     def head(self) -> int:
@@ -172,6 +175,17 @@ class MemoryState:
     announcements: dict[tuple[str, str, str], Announcement] = field(
         default_factory=dict[tuple[str, str, str], Announcement]
     )
+
+    # Every event's place in the order of commits: (tx, session, seq), as a subscription over the whole log reads it.
+    commits: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+
+    commit_times: list[datetime] = field(default_factory=list[datetime])  # by tx, from 1
+
+    def commit(self, events: Iterable[tuple[int, int]]) -> None:
+        """Take note of what one transaction recorded: (session, seq) each."""
+        tx = len(self.commit_times) + 1
+        self.commits += sorted((tx, session, seq) for session, seq in events)
+        self.commit_times.append(self.clock.now())
 
     async def turn(self) -> datetime:
         """Let others run, as a round trip does, and return the time.
@@ -245,6 +259,7 @@ class MemoryState:
             created_at=row.created_at,
             started_at=row.started_at,
             ended_at=row.ended_at,
+            seen_at=self.clock.now(),
         )
 
     def describe(self, row: SessionRow) -> SessionInfo:

@@ -1,10 +1,11 @@
-"""The log as its users see it: five small interfaces, each for one kind of user. Postgres is the real one.
+"""The log as its users see it: six small interfaces, each for one kind of user. Postgres is the real one.
 
     Reader    everybody: pages of events, heads
     Writer    a session's owner: the fenced append
     Claims    workers: who owns what, and for how long
     Desk      the gateway: sessions, runs, and what is asked of them
     Registry  both: which workflows there are
+    Snapshots whoever folds: where the last fold got to
 
 A session is named by its internal number (`session: int`) once it has been looked up by tenant and id; every look-up
 takes the tenant. Every implementation passes the same contract suite, `tests/contract`.
@@ -19,6 +20,7 @@ from holdfast.events.append import (
     Effect,
     EventRow,
     Outcome,
+    RunBegun,
     RunChange,
     SessionBatch,
     SessionChange,
@@ -26,6 +28,7 @@ from holdfast.events.append import (
     Writer,
 )
 from holdfast.events.claims import (
+    COMMANDS_AT_ONCE,
     Claim,
     Claims,
     Journal,
@@ -34,6 +37,7 @@ from holdfast.events.desk import (
     ANSWER_KEPT_S,
     Desk,
     Idempotency,
+    OwnEvent,
     RunRequest,
     SessionPage,
     Ticket,
@@ -60,6 +64,11 @@ from holdfast.events.rows import (
     SessionInfo,
     SessionStatus,
 )
+from holdfast.events.snapshots import (
+    SNAPSHOT_BYTES_MAX,
+    Snapshot,
+    Snapshots,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class Store(Protocol):
     claims: Claims
     desk: Desk
     registry: Registry
+    snapshots: Snapshots
 
     async def health(self) -> Health:
         """Ask the database how it is. Raises StoreUnavailable."""
@@ -93,10 +103,12 @@ class Store(Protocol):
 
 __all__ = [
     "ANSWER_KEPT_S",
+    "COMMANDS_AT_ONCE",
     "ENDED",
     "OPEN",
     "PAGE_BYTES_MAX",
     "PAGE_EVENTS_MAX",
+    "SNAPSHOT_BYTES_MAX",
     "STALLED_GRACE_S",
     "WORKER_SEEN_S",
     "WORKFLOW_KEPT_S",
@@ -110,11 +122,13 @@ __all__ = [
     "Idempotency",
     "Journal",
     "Outcome",
+    "OwnEvent",
     "Page",
     "Pulse",
     "Reader",
     "Registry",
     "Run",
+    "RunBegun",
     "RunChange",
     "RunRequest",
     "RunStatus",
@@ -123,6 +137,8 @@ __all__ = [
     "SessionInfo",
     "SessionPage",
     "SessionStatus",
+    "Snapshot",
+    "Snapshots",
     "StepResult",
     "Store",
     "Ticket",

@@ -11,8 +11,9 @@ from holdfast.events.desk_memory import MemoryDesk
 from holdfast.events.ids import MakeId, uuid7
 from holdfast.events.read_memory import MemoryReader
 from holdfast.events.registry_memory import MemoryRegistry
+from holdfast.events.snapshots_memory import MemorySnapshots
 from holdfast.events.state_memory import MemoryState
-from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Writer
+from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Snapshots, Writer
 
 
 class MemoryStore:
@@ -30,6 +31,7 @@ class MemoryStore:
         self.claims: Claims = MemoryClaims(self._state)
         self.desk: Desk = MemoryDesk(self._state)
         self.registry: Registry = MemoryRegistry(self._state)
+        self.snapshots: Snapshots = MemorySnapshots(self._state)
 
     async def health(self) -> Health:
         """Say that nothing here outlives the process."""

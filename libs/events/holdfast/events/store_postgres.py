@@ -3,12 +3,12 @@
 from holdfast.events.append_postgres import PostgresWriter
 from holdfast.events.claims_postgres import PostgresClaims
 from holdfast.events.desk_postgres import PostgresDesk
-from holdfast.events.identity_postgres import log_name
-from holdfast.events.migrate import check_schema
+from holdfast.events.log_check_postgres import LogCheck, OnChanged
 from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, Pool, acquired, open_pool
 from holdfast.events.read_postgres import PostgresReader
 from holdfast.events.registry_postgres import PostgresRegistry
-from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Writer
+from holdfast.events.snapshots_postgres import PostgresSnapshots
+from holdfast.events.store import Claims, Desk, Health, Reader, Registry, Snapshots, Writer
 
 # What durable-before-visible rests on.
 _DURABLE = {
@@ -19,20 +19,21 @@ _DURABLE = {
 
 
 class PostgresStore:
-    """A `Store` over one pool of connections; open it with `open_store`."""
+    """A `Store` over one pool of connections, and perhaps a small one aside; open it with `open_store`."""
 
-    def __init__(self, pool: Pool, log_id: str) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, log_id: str, *, vital: Pool | None = None) -> None:
+        self._pool, self._vital = pool, vital or pool
         self.log_id = log_id
-        self.reader: Reader = PostgresReader(pool)
+        self.reader: Reader = PostgresReader(pool, pulse=self._vital)
         self.writer: Writer = PostgresWriter(pool)
         self.claims: Claims = PostgresClaims(pool)
         self.desk: Desk = PostgresDesk(pool)
         self.registry: Registry = PostgresRegistry(pool)
+        self.snapshots: Snapshots = PostgresSnapshots(pool)
 
     async def health(self) -> Health:
         """Ask the database for its version and for the settings that durability rests on."""
-        async with acquired(self._pool) as connection:
+        async with acquired(self._vital) as connection:
             row = await connection.fetchrow(
                 """select current_setting('server_version') as server_version,
                           current_setting('fsync') as fsync,
@@ -47,23 +48,46 @@ class PostgresStore:
     @property
     def connections(self) -> int:
         """How many connections are open now."""
-        return self._pool.get_size()
+        return sum(pool.get_size() for pool in {self._pool, self._vital})
 
     async def close(self) -> None:
         """Give back every connection."""
-        await self._pool.close()
+        for pool in {self._pool, self._vital}:
+            await pool.close()
 
 
 async def open_store(
-    database_url: str, *, pool_max: int = GATEWAY_CONNECTIONS, application_name: str = "holdfast"
+    database_url: str,
+    *,
+    pool_max: int = GATEWAY_CONNECTIONS,
+    reserved: int = 0,
+    application_name: str = "holdfast",
+    log_id: str | None = None,
+    on_changed: OnChanged | None = None,
 ) -> PostgresStore:
-    """Connect to the log. Raises StoreUnavailable, and MigrationError when the schema isn't this version's."""
-    pool = await open_pool(database_url, application_name=application_name, pool_max=pool_max)
+    """Connect to the log, with at most `pool_max` connections.
+
+    `reserved` of them serve `pulses` and `health` alone: what a gateway's life hangs on never waits for its clients.
+    Every connection is made sure to lead to one and the same log (to `log_id`, if given): when the address leads to
+    another one some day, `on_changed(error)` is called once, and every call raises that LogChanged from then on.
+    Raises StoreUnavailable, and MigrationError when this version can't work with the schema.
+    """
+    check = LogCheck(log_id=log_id, on_changed=on_changed)
+    pool = await open_pool(
+        database_url,
+        application_name=application_name,
+        pool_max=pool_max - reserved,
+        check=check,
+    )
     try:
-        async with acquired(pool) as connection:
-            await check_schema(connection)
-            name = await log_name(connection)
+        async with acquired(pool):
+            assert check.log_id is not None, "the first connection tells"
+        vital = None
+        if reserved:
+            vital = await open_pool(
+                database_url, application_name=application_name, pool_max=reserved, check=check
+            )
     except BaseException:
         await pool.close()
         raise
-    return PostgresStore(pool, name)
+    return PostgresStore(pool, check.log_id, vital=vital)

@@ -11,8 +11,9 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from holdfast.events.cancels import cancel_kept
 from holdfast.events.clock import Clock, jittered
-from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience, cancel_kept
+from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience
 
 # Channels in one SUBSCRIBE: 500 × 45 bytes = 22 KB, so that 10,000 sessions are 20 commands.
 SUBSCRIBE_CHANNELS_MAX = 500

@@ -4,7 +4,6 @@ They never repeat a command by themselves: whether a repetition is harmless is f
 know (redis-py's own default is ten more tries of anything, XADD included).
 """
 
-import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StreamUnavailable
 
 # Commands of one process to its Redis: one connection carries all publishing, the others reads.
@@ -118,22 +118,6 @@ def stream_errors() -> Generator[None]:
             yield
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-
-
-@contextmanager
-def cancel_kept() -> Generator[None]:
-    """Cancel the task at the end of the block if the driver has swallowed a cancel inside.
-
-    redis-py sends under `asyncio.wait_for`, which until Python 3.12 forgets a cancel that comes
-    just as it ends: the task then goes on for ever, and whoever waits for its end too.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    try:
-        yield
-    finally:
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError
 
 
 def unavailable(error: BaseException) -> StreamUnavailable:
