@@ -1,0 +1,7 @@
+"""Handlers in the box: a structured log, numbers, alerts, and signed webhooks."""
+
+from holdfast.subscribe.handlers.alerts import Alert, Alerts
+from holdfast.subscribe.handlers.logs import LogEvents
+from holdfast.subscribe.handlers.numbers import EventNumbers
+
+__all__ = ["Alert", "Alerts", "EventNumbers", "LogEvents"]
