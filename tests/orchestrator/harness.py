@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from holdfast.events.clock import Clock
 from holdfast.events.fold import fold, messages, without_attempts
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Claims, Run, RunRequest, RunStatus, Store, Ticket
@@ -65,6 +66,8 @@ class Rig:
         world: "World",
         name: str,
         workflows: Iterable[Workflow] | Workflows,
+        *,
+        clock: Clock | None = None,
         **settings: Any,
     ) -> None:
         self.world, self.name = world, name
@@ -93,6 +96,7 @@ class Rig:
             hints=world.stream.hints(),
             lease_connection=world.lease_connection(name),
             workflows=loaded,
+            clock=clock,
         )
         self._task: asyncio.Task[None] | None = None
 

@@ -252,6 +252,28 @@ async def test_an_erasure_deletes_the_checkpoints_too(real_world: World, databas
         assert await _checkpoints(database_url, ticket.session) == 0
 
 
+async def test_an_erasure_by_a_worker_that_never_loaded_the_graph_deletes_its_checkpoints(
+    real_world: World, database_url: str
+) -> None:
+    flow = chain("secret", ("say", says("a secret")))
+    async with graph_worker(real_world, database_url, flow) as worker:
+        kept = await real_world.ask("secret", "go")
+        ticket = await real_world.ask("secret", "go")
+        for run in (kept, ticket):
+            await real_world.reaches(run)
+        await worker.drain()
+    await real_world.worker(name="knows-no-graph")
+    await real_world.erase(ticket)
+
+    async def erased() -> bool:
+        info = await real_world.store.desk.session(TENANT, ticket.session_id)
+        return info.status is SessionStatus.ERASED
+
+    await real_world.until(erased)
+    assert await _checkpoints(database_url, ticket.session) == 0
+    assert await _checkpoints(database_url, kept.session) > 0
+
+
 async def _checkpoints(database_url: str, session: int) -> int:
     count = 0
     async with await psycopg.AsyncConnection.connect(database_url) as connection:

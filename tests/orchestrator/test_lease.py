@@ -1,7 +1,5 @@
 """Leases are renewed from a thread while the loop ticks; in doubt the worker suspends itself."""
 
-# pyright: reportPrivateUsage=false
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -156,7 +154,7 @@ async def test_stopping_ends_the_thread_and_closes_its_connection(
     await until(lambda: leases.opened == 1)
     await keeper.stop()
     assert leases.closed >= 1
-    assert not keeper._thread.is_alive()
+    assert not keeper.alive
 
 
 async def test_no_error_ends_the_thread_that_renews(keeper: LeaseKeeper, leases: Leases) -> None:

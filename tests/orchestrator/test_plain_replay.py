@@ -98,7 +98,7 @@ async def test_every_call_is_recorded_once_and_skipped_on_replay(world: World) -
         await ctx.component("c1", "card", {"a": 1})
         await ctx.component("c1", "card", {"a": 2})
         await ctx.artifact("a1", "a.txt", content="text")
-        await ctx.plan("p1", {"t1": "first"})
+        await ctx.plan({"t1": "first"}, plan_id="p1")
         await ctx.state(a=1, b=None)
         now, chance, made = await ctx.now(), await ctx.random(), await ctx.uuid()
         assert isinstance(now, datetime)
@@ -233,7 +233,8 @@ async def test_a_failing_step_and_a_failing_tool_fail_the_run_with_their_error(
         events = await world.events(ticket.session)
         assert types(events)[-3:] == [f"{kind}.failed", "agent.failed", "run.failed"]
         said = [data(event)["error"]["message"] for event in events[-3:]]
-        assert said == ["ValueError: no good", *["work: ValueError: no good"] * 2]
+        wrapped = "'work' of workflow 'failing': ValueError: no good"
+        assert said == ["ValueError: no good", wrapped, wrapped]
 
 
 async def test_a_workflow_may_catch_a_steps_error_and_go_on(world: World) -> None:

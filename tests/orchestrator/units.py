@@ -11,7 +11,7 @@ from holdfast.events.catalog import Event, NotificationSent
 from holdfast.events.clock import SystemClock
 from holdfast.events.errors import StoreBusy, StoreUnavailable
 from holdfast.events.recorded import Context, Emission, RecordedEvent
-from holdfast.events.store import Claim, Outcome, SessionBatch, Writer
+from holdfast.events.store import Claim, Outcome, SessionBatch, SessionStatus, Writer
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.session_log import SessionLog
 
@@ -34,6 +34,7 @@ def make_claim(session: int = 1, *, epoch: int = 1, head: int = 0, published: in
         session=session,
         tenant="acme",
         session_id=f"s{session}",
+        status=SessionStatus.ACTIVE,
         epoch=epoch,
         head=head,
         published=published,

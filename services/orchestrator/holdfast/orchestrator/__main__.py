@@ -1,7 +1,8 @@
 """The worker as a process: `python -m holdfast.orchestrator`. Settings come from the environment, see `settings`.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there or it broke, 2 when it was told wrongly,
-70 when its event loop stood still for too long (see `holdfast.events.watchdog`).
+70 when its event loop stood still for too long (see `holdfast.events.watchdog`), 75 when the database is not the log
+any more that it had opened: started again, it goes on with the one that is there.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import structlog
 import uvloop
 from pydantic import ValidationError
 
-from holdfast.events.errors import HoldfastError
+from holdfast.events.errors import HoldfastError, LogChanged
 from holdfast.events.logs import configure_logging
 from holdfast.orchestrator.app import serve
 from holdfast.orchestrator.settings import OrchestratorSettings
@@ -22,6 +23,7 @@ from holdfast.orchestrator.settings import OrchestratorSettings
 EXIT_MISSING = 1
 EXIT_BROKEN = 1
 EXIT_USAGE = 2
+EXIT_LOG_CHANGED = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 # A workflow that heeds no cancellation, or a thread that it blocks, may keep a process for ever. What has to be said
 # is said by then: the drain is over, and leases run out by themselves.
@@ -99,6 +101,9 @@ def _run(settings: OrchestratorSettings) -> int:
                 code = 0
             except asyncio.CancelledError:
                 code = EXIT_BROKEN  # a second signal
+            except LogChanged as error:
+                print(f"the worker ends: {error}", file=sys.stderr)  # noqa: T201 - as above
+                code = EXIT_LOG_CHANGED
             except Exception as error:
                 if not started.is_set() and isinstance(error, HoldfastError | OSError | ValueError):
                     print(f"the worker can't start: {error}", file=sys.stderr)  # noqa: T201 - as above

@@ -13,15 +13,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import structlog
 
 from holdfast.events.clock import Clock, SystemClock
-from holdfast.events.errors import HoldfastError
+from holdfast.events.errors import HoldfastError, LogChanged
+from holdfast.events.log_check_postgres import OnChanged
+from holdfast.events.ops import OpsServer
 from holdfast.events.pool_postgres import WORKER_CONNECTIONS
 from holdfast.events.store import Claims, Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream_redis import RedisStream
 from holdfast.events.watchdog import Watchdog, vitals
-from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
+from holdfast.orchestrator.announcing import Announcements
+from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper, Side
 from holdfast.orchestrator.metrics import WorkerMetrics
-from holdfast.orchestrator.ops import OpsServer
 from holdfast.orchestrator.owner import OwnerOptions
 from holdfast.orchestrator.publishing import Stream, StreamPublisher
 from holdfast.orchestrator.recorder import Recorder
@@ -29,6 +31,7 @@ from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.sweeper import Sweeper
 from holdfast.orchestrator.worker import Worker, WorkerOptions, WorkHints
 from holdfast.orchestrator.workflow import Resources, Workflows
+from holdfast.subscribe.bus import Bus
 
 # Five of a worker's eight: one is the lease thread's, two are for LangGraph's checkpoints.
 STORE_CONNECTIONS = WORKER_CONNECTIONS - 3
@@ -46,14 +49,27 @@ class NotDurable(HoldfastError):
 class PostgresClaimsConnection:
     """The lease thread's own connection."""
 
-    def __init__(self, database_url: str, name: str) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        name: str,
+        *,
+        log_id: str | None = None,
+        on_changed: OnChanged | None = None,
+    ) -> None:
+        """`log_id` is the log's that the leases are of; `on_changed` is called in the thread's loop (`open_store`)."""
         self._database_url, self._name = database_url, name
+        self._log_id, self._on_changed = log_id, on_changed
         self._store: PostgresStore | None = None
 
     async def open(self) -> Claims:
         """Connect. Raises StoreUnavailable."""
         self._store = await open_store(
-            self._database_url, pool_max=1, application_name=f"holdfast-lease {self._name}"[:63]
+            self._database_url,
+            pool_max=1,
+            application_name=f"holdfast-lease {self._name}"[:63],
+            log_id=self._log_id,
+            on_changed=self._on_changed,
         )
         return self._store.claims
 
@@ -78,12 +94,18 @@ class Orchestrator:
         workflows: Workflows,
         clock: Clock | None = None,
         chance: random.Random | None = None,
+        lease_side: Side | None = None,
     ) -> None:
         clock, chance = clock or SystemClock(), chance or random.Random()
         self.settings, self.workflows = settings, workflows
         self.metrics = WorkerMetrics()
         self._leases = LeaseKeeper(
-            settings.worker_name, lease_connection, lease_s=settings.lease_s, on_lost=self._lost
+            settings.worker_name,
+            lease_connection,
+            lease_s=settings.lease_s,
+            on_lost=self._lost,
+            clock=clock,
+            side=lease_side,
         )
         self._publishing = StreamPublisher(
             publisher,
@@ -93,15 +115,19 @@ class Orchestrator:
             clock=clock,
             chance=chance,
         )
+        self.bus = Bus(observer=self.metrics)
+        for listener in workflows.declared.listeners:
+            self.bus.add(listener)
         self._recorder = Recorder(
             store.writer,
-            self._publishing,
+            Announcements(self._publishing, self.bus),
             self._leases,
             observer=self.metrics,
             clock=clock,
             chance=chance,
         )
         self._sweeper = Sweeper(store, publisher, clock=clock, chance=chance)
+        self._leaving, self._why = asyncio.Event(), LogChanged("")
         self.worker = Worker(
             store,
             options=WorkerOptions(
@@ -141,27 +167,42 @@ class Orchestrator:
         """Whether the worker looks for work."""
         return self.worker.ready
 
+    def leave(self, error: LogChanged) -> None:
+        """End `run` with this error, at once: nothing of what is held in memory can be handed over."""
+        self._why = error
+        self._leaving.set()
+
     def drain(self) -> None:
         """Claim nothing more and hand every run over."""
         log.info("worker.draining", owned=self.worker.owned)
         self.worker.drain()
 
     async def run(self) -> None:
-        """Work until drained, or until the drain's time is over."""
+        """Work until drained, or until the drain's time is over. Raises LogChanged when told to `leave`."""
         self._leases.start()
         try:
             async with asyncio.TaskGroup() as group:
                 background = [
+                    group.create_task(self._until_changed(), name="log-changed"),
                     group.create_task(self._recorder.run(), name="recorder"),
                     group.create_task(self._publishing.run(), name="publisher"),
                     group.create_task(self._sweeper.run(), name="sweeper"),
+                    group.create_task(self.bus.run(), name="bus"),
                 ]
                 await self.worker.run(drain_s=self.settings.drain_s)
                 await _for_a_moment(self._publishing.drained())
                 for task in background:
                     task.cancel()
+        except BaseExceptionGroup as group:
+            if group.subgroup(LogChanged) is not None:
+                raise self._why from group
+            raise
         finally:
             await self._leases.stop()
+
+    async def _until_changed(self) -> None:
+        await self._leaving.wait()
+        raise self._why
 
     def _lost(self, session: int, epoch: int) -> None:
         self.worker.lost(session, epoch)
@@ -180,10 +221,18 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
     """
     async with AsyncExitStack() as stack:
         database_url = settings.database_url.get_secret_value()
+        loop, told = asyncio.get_running_loop(), list[Orchestrator]()
+
+        def on_changed(error: LogChanged) -> None:
+            # Also from the lease's thread. Before there is an orchestrator, whatever is being opened fails by itself.
+            for orchestrator in told:
+                loop.call_soon_threadsafe(orchestrator.leave, error)
+
         store = await open_store(
             database_url,
             pool_max=STORE_CONNECTIONS,
             application_name=f"holdfast-worker {settings.worker_name}"[:63],
+            on_changed=on_changed,
         )
         stack.push_async_callback(store.close)
         await _check_durable(store, settings)
@@ -191,19 +240,23 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
         stack.push_async_callback(stream.close)
         workflows = Workflows()
         workflows.load(settings.workflows)
+        workflows.load_plugins()
         await workflows.open(Resources(database_url, stack))
         orchestrator = Orchestrator(
             settings,
             store=store,
             publisher=stream,
             hints=stream.hints(),
-            lease_connection=PostgresClaimsConnection(database_url, settings.worker_name),
+            lease_connection=PostgresClaimsConnection(
+                database_url, settings.worker_name, log_id=store.log_id, on_changed=on_changed
+            ),
             workflows=workflows,
         )
+        told.append(orchestrator)
         watch = orchestrator.metrics.watch
         watch("holdfast_postgres_connections", "Open connections.", lambda: store.connections)
         watch("holdfast_redis_connections", "Open connections.", lambda: stream.connections)
-        for name, (text, read) in vitals(asyncio.get_running_loop()).items():
+        for name, (text, read) in vitals(loop).items():
             watch(name, text, read)
         yield orchestrator
 

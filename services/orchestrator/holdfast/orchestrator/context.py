@@ -6,14 +6,31 @@ recorded. So the function must make the same calls in the same order each time: 
 outside world) goes through `ctx.now`, `ctx.random` or `ctx.step`.
 """
 
-from holdfast.orchestrator.context_show import Show
+from holdfast.orchestrator.context_child import ChildFailed, Children
+from holdfast.orchestrator.context_inbox import Inbox
+from holdfast.orchestrator.context_lanes import Lane, LaneFailed, Lanes
+from holdfast.orchestrator.context_show import Parts, Show
+from holdfast.orchestrator.context_step import StepError, Steps, StepTimeout
 from holdfast.orchestrator.context_talk import Reply, Talk
 from holdfast.orchestrator.context_wait import InputTimedOut, Wait
-from holdfast.orchestrator.context_work import StepError, Work
+from holdfast.orchestrator.context_work import TaskDropped, Work
+from holdfast.orchestrator.retrying import Retry
 
 
-class WorkflowContext(Work, Talk, Show, Wait):
+class WorkflowContext(Steps, Work, Talk, Show, Wait, Lanes, Children, Inbox):
     """What one attempt of a run does, says, shows and waits for. Made by the executor, never by a workflow."""
 
 
-__all__ = ["InputTimedOut", "Reply", "StepError", "WorkflowContext"]
+__all__ = [
+    "ChildFailed",
+    "InputTimedOut",
+    "Lane",
+    "LaneFailed",
+    "Parts",
+    "Reply",
+    "Retry",
+    "StepError",
+    "StepTimeout",
+    "TaskDropped",
+    "WorkflowContext",
+]

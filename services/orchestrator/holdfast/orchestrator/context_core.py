@@ -23,7 +23,7 @@ class MisplacedCall(HoldfastError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"two tasks use ctx for {name!r} at once; give each parallel branch a ctx of its own:"
-            " asyncio.gather(work(ctx.branch('a')), work(ctx.branch('b')))"
+            " await ctx.parallel({'a': work, 'b': work}), or ctx.branch('a') and ctx.branch('b')"
         )
 
 
@@ -32,6 +32,7 @@ class Core:
 
     def __init__(self, scribe: Scribe, *, scope: str = "", at: Context | None = None) -> None:
         self._scribe, self._scope = scribe, scope
+        self._held = scribe.held  # others of this run are at work: a wait here is not yet the run's
         self._at = at or scribe.context
         self._ordinals: Counter[str] = Counter()
         self._stage: list[str | None] = [None]
@@ -68,7 +69,7 @@ class Core:
     async def now(self) -> datetime:
         """Return the time, the same on every replay."""
         return datetime.fromisoformat(
-            str(await self.value("now", lambda: self._scribe.clock.now().isoformat()))
+            str(await self.value("now", lambda: self._scribe.now().isoformat()))
         )
 
     async def random(self) -> float:
@@ -82,12 +83,21 @@ class Core:
 
     def branch(self, name: str) -> Self:
         """Return a ctx of its own for a parallel branch: its events carry `name` as their lane."""
-        return self._inside(self._key(f"branch:{name}"), lane=name)
+        return self._lane(self._key(f"branch:{name}"), name)
+
+    def _lane(self, key: str, name: str, *, held: bool = False) -> Self:
+        """Return the ctx of a branch; a branch of a branch has a path as its lane."""
+        outer = self._at.lane
+        inner = self._inside(key, lane=f"{outer}/{name}" if outer else name)
+        # Which branch changes a stage first is chance: each has its own from here on.
+        inner._stage = list(self._stage)
+        inner._held = inner._held or held
+        return inner
 
     def _inside(self, key: str, **fields: Any) -> Self:
         """Return the same thing one scope further in, for events that carry `fields`."""
         inner = type(self)(self._scribe, scope=f"{key}/", at=replace(self._at, **fields))
-        inner._stage = self._stage
+        inner._stage, inner._held = self._stage, self._held
         return inner
 
     def _key(self, name: str) -> str:

@@ -19,6 +19,7 @@ from holdfast.events.catalog import (
     MessageCompleted,
     MessageDelta,
     MessageStarted,
+    NotificationSent,
     ReasoningCompleted,
     ReasoningDelta,
     ReasoningStarted,
@@ -29,6 +30,8 @@ from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import Core, ms_since
 from holdfast.orchestrator.models import (
     ChatModel,
+    Chunk,
+    FellBack,
     Finished,
     Message,
     TextDelta,
@@ -174,7 +177,7 @@ class _Call:
         self._tool_calls: dict[int, dict[str, Any]] = {}
         self._finished: Finished | None = None
 
-    async def take(self, chunk: TextDelta | Thought | ToolCallDelta | Finished) -> None:
+    async def take(self, chunk: Chunk) -> None:
         match chunk:
             case Thought(text):
                 await self._think(text)
@@ -187,6 +190,9 @@ class _Call:
                 call["call_id"] = chunk.call_id or call["call_id"]
                 call["name"] = chunk.name or call["name"]
                 call["arguments"] += chunk.arguments
+            case FellBack():
+                notice = NotificationSent(text=chunk.notice(), level="warning")
+                await self._scribe.emit(notice, self._at)
             case Finished():
                 self._finished = chunk
 

@@ -6,16 +6,13 @@ finds the run ended and is rejected; one that arrives before decides the end.
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 from pydantic import ValidationError
 
 from holdfast.events.catalog import (
-    CommandAccepted,
     CommandRejected,
-    Event,
-    InputReceived,
-    RunCancelled,
     SessionCreated,
     SessionErased,
     SessionExpired,
@@ -25,20 +22,25 @@ from holdfast.events.commands import Command, CommandKind, CommandState
 from holdfast.events.errors import EventInvalid, StoreUnavailable
 from holdfast.events.recorded import Context, Emission
 from holdfast.events.store import (
+    COMMANDS_AT_ONCE,
     Claim,
     Claims,
     CommandDone,
     Effect,
     Run,
-    RunChange,
     RunStatus,
     SessionChange,
     SessionStatus,
 )
-from holdfast.orchestrator.inputs import answer_effects, answer_key, expired_key
+from holdfast.orchestrator.answering import Answering
+from holdfast.orchestrator.family import cancelled_outcome, descendants, root_of
+from holdfast.orchestrator.forwarding import forward_cancel_of_waiting
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt, Cancellation
+from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.session_log import Entry, SessionLog
+from holdfast.orchestrator.store_time import StoreTime
+from holdfast.orchestrator.verdicts import accepted, cancelled_family, own_event
 from holdfast.orchestrator.workflow import Forgets, Workflows
 
 log = structlog.get_logger("holdfast.docket")
@@ -61,17 +63,25 @@ class Docket:
         self._claims, self._recorder, self._workflows = claims, recorder, workflows
         self._clock = clock
         self._handled: set[str] = set()
-        self._status = SessionStatus.ACTIVE
+        self._status = claim.status
         self._attempt: Attempt | None = None
         self._news = asyncio.Event()
         self._commands: list[Command] = list(claim.commands)
+        self._more = len(claim.commands) >= COMMANDS_AT_ONCE
         self._deferred: list[Command] = []  # to be taken up when the current run has ended
-        self.answered: set[str] = set()  # runs that an answer made due
+        self.time = StoreTime(clock)
+        self._answering = Answering(self.append, self._reject, time=self.time)
+        self._started: set[str | None] = set()  # runs whose start is settled
 
     @property
     def erased(self) -> bool:
         """Whether the session was erased while it was owned."""
         return self._status is SessionStatus.ERASED
+
+    @property
+    def answered(self) -> AbstractSet[str]:
+        """The runs that an answer made due."""
+        return self._answering.answered
 
     @property
     def empty(self) -> bool:
@@ -82,6 +92,7 @@ class Docket:
         """Take in commands that were asked since the claim; known ones are ignored."""
         fresh = [c for c in commands if c.command_id not in self._handled]
         if fresh:
+            self._more = len(commands) >= COMMANDS_AT_ONCE
             self._commands.extend(fresh)
             self._news.set()
 
@@ -101,7 +112,21 @@ class Docket:
         """
         if self.log.pending:
             await self.log.pending[-1].durable()
-        return await self._claims.open_runs(self.claim.session)
+        runs = await self._claims.open_runs(self.claim.session)
+        for run in runs:
+            self.time.learn(run.seen_at)
+        return runs
+
+    async def admits(self, run: Run) -> bool:
+        """Tell whether the run may begin: its start has to be settled first.
+
+        A run that was asked for between the look at the commands and the one at the runs is seen before its command.
+        """
+        if run.status is not RunStatus.QUEUED or run.run_id in self._started:
+            return True
+        self.tell(await self._claims.pending([self.claim.session]))
+        self._started.add(run.run_id)  # by an earlier owner, unless it is open
+        return self.empty
 
     def begin(self, attempt: Attempt) -> None:
         """From here on commands about this run go to its attempt."""
@@ -112,7 +137,13 @@ class Docket:
         self._attempt = None
         self._commands[:0] = self._deferred
         self._deferred.clear()
-        if (late := attempt.unheeded) is None or self.log.fenced:
+        if self.log.fenced:
+            return
+        for command in attempt.scribe.family.unheeded:
+            # It came too late for a child: taken up again, it finds the child ended, or not executed.
+            self._handled.discard(command.command_id)
+            self._commands.insert(0, command)
+        if (late := attempt.unheeded) is None:
             return
         if attempt.ended is not None:
             self._reject(late, "already-ended")
@@ -123,6 +154,17 @@ class Docket:
 
     async def settle(self) -> None:
         """Take every open command. Raises Fenced, and StoreUnavailable with the command still open."""
+        await self._settle_told()
+        while self._more:
+            # What was told was a part of it: the next one shows when this one isn't open any more.
+            if self.log.pending:
+                await self.log.pending[-1].durable()
+            commands = await self._claims.pending([self.claim.session])
+            self._more = False
+            self.tell(commands)
+            await self._settle_told()
+
+    async def _settle_told(self) -> None:
         while self._commands:
             command = self._commands.pop(0)
             if command.command_id in self._handled:
@@ -130,6 +172,8 @@ class Docket:
             self._handled.add(command.command_id)
             try:
                 await self._take(command)
+                # Whoever asks faster than the database keeps up fills no memory of ours.
+                await self.log.room()
             except StoreUnavailable:
                 self._handled.discard(command.command_id)
                 self._commands.insert(0, command)
@@ -147,8 +191,10 @@ class Docket:
         log.debug(
             "command.taken", session=self.claim.session_id, kind=command.kind, run=command.run_id
         )
-        if self.erased:
-            # Nothing follows an erasure in the log: what was asked meanwhile is settled in its row alone.
+        ended = self._status is not SessionStatus.ACTIVE
+        if self.erased or (ended and command.kind is not CommandKind.ERASE):
+            # Nothing follows an erasure in the log, and an expiry only that: streams have ended with it. What was
+            # asked meanwhile is settled in its row alone.
             self.append([], [CommandDone(command.command_id, CommandState.REJECTED)])
             return
         match command.kind:
@@ -158,12 +204,18 @@ class Docket:
                     [Emission(event)], [CommandDone(command.command_id, CommandState.ACCEPTED)]
                 )
             case CommandKind.START:
-                emission = Emission(_accepted(command), Context(run_id=command.run_id))
+                self._started.add(command.run_id)
+                emission = Emission(accepted(command), Context(run_id=command.run_id))
                 self.append([emission], [CommandDone(command.command_id, CommandState.ACCEPTED)])
             case CommandKind.CANCEL:
                 await self._cancel(command)
             case CommandKind.INPUT:
-                await self._answer(command)
+                runs = await self.open_runs()
+                await self._answering.settle(command, runs, self._attempt)
+            case CommandKind.EMIT:
+                self.append(
+                    [own_event(command)], [CommandDone(command.command_id, CommandState.ACCEPTED)]
+                )
             case CommandKind.EXPIRE:
                 await self._expire(command)
             case CommandKind.ERASE:
@@ -174,46 +226,57 @@ class Docket:
         effects = [CommandDone(command.command_id, CommandState.ACCEPTED)]
         attempt = self._attempt
         if attempt is not None and attempt.run.run_id == command.run_id:
-            accepted = Emission(_accepted(command), attempt.scribe.context)
-            if not attempt.cancel(Cancellation(reason, [accepted], effects, command)):
+            emission = Emission(accepted(command), attempt.scribe.context)
+            if not attempt.cancel(Cancellation(reason, [emission], effects, command)):
                 self._reject(command, "already-ended")
             return
-        run = await self._open_run(command.run_id)
+        runs = await self.open_runs()
+        run = next((r for r in runs if r.run_id == command.run_id), None)
+        child = None if run is None else self._scribe_of(run, runs)
         if run is None:
             self._reject(command, "already-ended")
-        else:
-            self.append(*_cancelled(run, command, reason, self.age_ms(run)))
-
-    async def _answer(self, command: Command) -> None:
-        run = await self._open_run(command.run_id)
-        input_id, value = command.body["input_id"], command.body.get("value")
-        # The row may be a moment behind an attempt that executes; from here to the append nothing is awaited.
-        attempt = self._attempt
-        if run is None or (attempt is not None and attempt.run.run_id != run.run_id):
-            attempt = None
-        if run is None or (attempt is not None and attempt.ended is not None):
+        elif child is None:
+            await self._end_idle(run, runs, command, reason)
+        elif child.family.cancellation(child.run.run_id) is not None:
             self._reject(command, "already-ended")
-            return
-        expired = attempt is not None and attempt.scribe.recorded(expired_key(input_id))
-        if expired or input_id not in run.waiting:
-            self._reject(command, "expired")
-            return
-        asked = run.waiting[input_id]
-        event = InputReceived(input_id=input_id, value=value, duration_ms=self._waited_ms(asked))
-        done = CommandDone(command.command_id, CommandState.ACCEPTED)
-        status = RunStatus.WAITING
-        if attempt is not None:
-            # It loaded its journal before the answer was there, and must not wait for it again.
-            attempt.scribe.learn(answer_key(input_id), value)
-            status = RunStatus.WAITING if attempt.scribe.waits else RunStatus.RUNNING
-        effects: list[Effect] = [done, *answer_effects(run, input_id, value, status=status)]
-        emission = Emission(event, context_of(run), key=answer_key(input_id))
-        self.answered.add(run.run_id)
-        # The next look at the runs must see that the answer made this one due.
-        await self.append([emission], effects).durable()
+        elif not child.family.cancel(
+            child.run.run_id,
+            Cancellation(reason, [Emission(accepted(command), child.context)], effects, command),
+        ):
+            await self._end_idle(run, runs, command, reason, child=child)
+
+    async def _end_idle(
+        self,
+        run: Run,
+        runs: Sequence[Run],
+        command: Command | None,
+        reason: str | None,
+        *,
+        child: Scribe | None = None,
+    ) -> None:
+        """End a run that nobody is executing, and those that it started.
+
+        `child` is its scribe, when its family is at work, but nobody on this run: whoever would go on with it, or
+        waits for it, learns of its end at the moment of the append.
+        """
+        waits = None if child is None else child.family.root.waits
+        now = self._clock.now()
+        self.append(*cancelled_family(run, runs, command, reason, now=now, waits=waits))
+        if child is not None:
+            child.forsaken(cancelled_outcome(reason))
+        for one in [run, *descendants(run.run_id, runs)]:
+            await forward_cancel_of_waiting(self._workflows, one, self._claims)
+
+    def _scribe_of(self, run: Run, runs: Sequence[Run]) -> Scribe | None:
+        """Return the scribe of a run that is part of the attempt under way."""
+        attempt = self._attempt
+        if attempt is None or root_of(run, runs).run_id != attempt.run.run_id:
+            return None
+        return attempt.scribe.family.find(run.run_id)
 
     async def _expire(self, command: Command) -> None:
-        if self._status is not SessionStatus.ACTIVE or await self.open_runs():
+        # The commands last: more may have come while the runs were looked at. The sweep asks again later.
+        if await self.open_runs() or any(c.command_id not in self._handled for c in self._commands):
             self._reject(command, "in-use")
             return
         self._status = SessionStatus.EXPIRED
@@ -226,14 +289,15 @@ class Docket:
         )
 
     async def _erase(self, command: Command) -> None:
-        for run in await self.open_runs():
+        runs = await self.open_runs()
+        for run in [run for run in runs if root_of(run, runs) is run]:
             if self._attempt is not None and self._attempt.run.run_id == run.run_id:
                 # Its terminal event has to come first.
                 self._attempt.cancel(Cancellation("the session is erased", [], []))
                 self._handled.discard(command.command_id)
                 self._deferred.append(command)
                 return
-            self.append(*_cancelled(run, None, "the session is erased", self.age_ms(run)))
+            await self._end_idle(run, runs, None, "the session is erased")
         # What executors keep goes first: if that fails, the command stays open and is taken up again.
         for workflow in self._workflows.loaded.values():
             if isinstance(workflow.executor, Forgets):
@@ -259,51 +323,6 @@ class Docket:
         self._recorder.submit(self.log)
         return entry
 
-    async def _open_run(self, run_id: str | None) -> Run | None:
-        """Return the run's row, None when it has ended."""
-        return next((r for r in await self.open_runs() if r.run_id == run_id), None)
-
     def age_ms(self, run: Run) -> int:
         """Return how long ago the run was asked for."""
         return max(0, int((self._clock.now() - run.created_at).total_seconds() * 1000))
-
-    def _waited_ms(self, asked: dict[str, object]) -> int:
-        since = asked.get("asked_ms")
-        now_ms = self._clock.now().timestamp() * 1000
-        return max(0, int(now_ms - since)) if isinstance(since, int | float) else 0
-
-
-def context_of(run: Run) -> Context:
-    """Return where events about a run happen that nobody executes."""
-    return Context(
-        run_id=run.run_id,
-        attempt=run.attempts or None,
-        parent_run_id=run.parent_run_id,
-        user_id=run.user_id,
-        trace_id=run.trace_id,
-    )
-
-
-def _accepted(command: Command) -> Event:
-    return CommandAccepted.model_validate(
-        {
-            "command_id": command.command_id,
-            "kind": command.kind,
-            "start_at": command.body.get("start_at"),
-        }
-    )
-
-
-def _cancelled(
-    run: Run, command: Command | None, reason: str | None, age_ms: int
-) -> tuple[list[Emission], list[Effect]]:
-    """Return what ends a run that nobody is executing."""
-    context = context_of(run)
-    emissions = [Emission(RunCancelled(reason=reason, duration_ms=age_ms), context)]
-    effects: list[Effect] = [
-        RunChange(run_id=run.run_id, status=RunStatus.CANCELLED, waiting={}, due_in_s=0)
-    ]
-    if command is not None:
-        emissions.insert(0, Emission(_accepted(command), context))
-        effects.append(CommandDone(command.command_id, CommandState.ACCEPTED))
-    return emissions, effects

@@ -8,12 +8,13 @@ suspension keeps a cut-off worker from doing work that will be refused.)
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any, Protocol
 
 import structlog
 
+from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.store import Claims
 
 # Renewals come three to a lease, so that two may fail in a row.
@@ -52,6 +53,57 @@ class SharedClaims:
         """Leave them to their owner."""
 
 
+class Side(Protocol):
+    """What renews runs here: beside the main loop, so that neither waits for the other."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the work goes on."""
+        ...
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin to run `work`."""
+        ...
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait, called by the work; return at once, and False, when it is to end."""
+        ...
+
+    async def stop(self, within_s: float) -> None:
+        """Let the work end, and wait for that for `within_s` at most; called in the main loop."""
+        ...
+
+
+class SideThread:
+    """A thread of its own with a loop of its own."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is there."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin to run `work` in the thread."""
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(work()), name="holdfast-lease", daemon=True
+        )
+        self._thread.start()
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait in the thread; return False when it is to end."""
+        return not await asyncio.to_thread(self._stop.wait, seconds)
+
+    async def stop(self, within_s: float) -> None:
+        """Let the thread end, and wait for it."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, within_s)
+
+
 class LeaseKeeper:
     """Renews the leases of the sessions it is told of; tells which ones are lost."""
 
@@ -62,18 +114,23 @@ class LeaseKeeper:
         *,
         lease_s: float,
         on_lost: Callable[[int, int], None],
+        clock: Clock | None = None,
+        side: Side | None = None,
     ) -> None:
-        """`on_lost(session, epoch)` is called in the main loop for every session that has another owner."""
+        """`on_lost(session, epoch)` is called in the main loop for every session that has another owner.
+
+        `clock` is read from both sides; `side` is a thread unless something else is given.
+        """
         self.worker, self.lease_s = worker, lease_s
         self._connection, self._on_lost = connection, on_lost
         self._sessions: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._clock, self._side = clock or SystemClock(), side or SideThread()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ticked_at = self._renewed_at = time.monotonic()
+        self._context = copy_context()
+        self._ticked_at = self._renewed_at = self._clock.monotonic()
         self._active = asyncio.Event()
         self._active.set()
-        self._thread = threading.Thread(target=self._run, name="holdfast-lease", daemon=True)
         self._ticker: asyncio.Task[None] | None = None
         self._started = False
 
@@ -85,17 +142,17 @@ class LeaseKeeper:
     @property
     def renewal_age_s(self) -> float:
         """Seconds since the leases were known to be held."""
-        return time.monotonic() - self._renewed_at
+        return self._clock.monotonic() - self._renewed_at
 
     @property
     def loop_blocked(self) -> bool:
         """Whether the event loop has not ticked for as long as a renewal may wait."""
-        return time.monotonic() - self._ticked_at > self._period_s
+        return self._clock.monotonic() - self._ticked_at > self._period_s
 
     @property
     def alive(self) -> bool:
-        """Whether the thread that renews is there; so it is from `start` to `stop`, unless something broke it."""
-        return not self._started or self._thread.is_alive()
+        """Whether the side that renews is there; so it is from `start` to `stop`, unless something broke it."""
+        return not self._started or self._side.alive
 
     async def active(self) -> None:
         """Wait while the worker is suspended."""
@@ -114,17 +171,16 @@ class LeaseKeeper:
 
     def start(self) -> None:
         """Begin to renew; to be called in the loop whose liveness counts."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._context = asyncio.get_running_loop(), copy_context()
         self._ticker = asyncio.create_task(self._tick(), name="lease.ticker")
-        self._thread.start()
+        self._side.start(self._keep)
         self._started = True
 
     async def stop(self) -> None:
-        """End the thread; leases that were not released run out by themselves."""
-        self._stop.set()
+        """End the renewals; leases that were not released run out by themselves."""
         if self._ticker is not None:
             self._ticker.cancel()
-        await asyncio.to_thread(self._thread.join, self.lease_s)
+        await self._side.stop(self.lease_s)
 
     @property
     def _period_s(self) -> float:
@@ -132,9 +188,9 @@ class LeaseKeeper:
 
     async def _tick(self) -> None:
         while True:
-            self._ticked_at = time.monotonic()
+            self._ticked_at = self._clock.monotonic()
             self._judge()
-            await asyncio.sleep(self._period_s / TICKS_PER_RENEWAL)
+            await self._clock.sleep(self._period_s / TICKS_PER_RENEWAL)
 
     def _judge(self) -> None:
         """Suspend or go on; runs in the main loop only, so that nothing is appended between the two."""
@@ -146,16 +202,14 @@ class LeaseKeeper:
             log.info("lease.active")
             self._active.set()
 
-    def _run(self) -> None:
-        asyncio.run(self._keep())
-
     async def _keep(self) -> None:
         claims: Claims | None = None
-        while not self._stop.is_set():
+        goes_on = True
+        while goes_on:
             try:
                 # The deadline counts from before the renewal was sent: the database may have
                 # extended the lease at any moment since.
-                asked_at = time.monotonic()
+                asked_at = self._clock.monotonic()
                 if self.loop_blocked:
                     log.warning(
                         "lease.loop-blocked", blocked_s=round(asked_at - self._ticked_at, 2)
@@ -167,7 +221,7 @@ class LeaseKeeper:
                 log.warning("lease.renewal-failed", error=repr(error))
                 await self._disconnect()
                 claims = None
-            await asyncio.to_thread(self._stop.wait, self._period_s)
+            goes_on = await self._side.pause(self._period_s)
         await self._disconnect()
 
     async def _disconnect(self) -> None:
@@ -189,4 +243,5 @@ class LeaseKeeper:
             epoch = sessions[session]
             self.drop(session, epoch)
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._on_lost, session, epoch)
+            # In the main loop's own context: this one is the side's.
+            self._loop.call_soon_threadsafe(self._on_lost, session, epoch, context=self._context)

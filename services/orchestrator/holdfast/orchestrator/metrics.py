@@ -30,9 +30,19 @@ class WorkerMetrics:
         self._claimed = Counter(
             "holdfast_sessions_claimed", "Sessions claimed.", ["reason"], registry=self.registry
         )
+        self._listened = Counter(
+            "holdfast_bus_events",
+            "Events for listeners of the bus, by what became of them.",
+            ["listener", "outcome"],
+            registry=self.registry,
+        )
         self._owned = Gauge(
             "holdfast_sessions_owned", "Sessions owned now.", registry=self.registry
         )
+
+    def listened(self, listener: str, outcome: str) -> None:
+        """A listener of the bus handled an event, failed, or had it dropped."""
+        self._listened.labels(listener, outcome).inc()
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Show a number that is read when it is asked for."""

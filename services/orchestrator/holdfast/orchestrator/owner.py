@@ -12,14 +12,16 @@ from holdfast.events.clock import Clock
 from holdfast.events.commands import Command
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Emission
-from holdfast.events.store import Claim, Claims, Journal, Run, RunChange, RunStatus
+from holdfast.events.store import Claim, Claims, Run, RunChange, RunStatus
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
-from holdfast.orchestrator.docket import Docket, context_of
+from holdfast.orchestrator.docket import Docket
+from holdfast.orchestrator.family import descendants, endings
 from holdfast.orchestrator.racing import first_of
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt
 from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.session_log import Fenced, SessionLog
+from holdfast.orchestrator.verdicts import context_of
 from holdfast.orchestrator.workflow import Workflows
 
 log = structlog.get_logger("holdfast.owner")
@@ -29,8 +31,6 @@ STORE_RETRY_S = 0.5
 
 # The backoff between takeovers doubles, but a run is tried at least this often until it is given up.
 RETRY_BACKOFF_MAX_S = 60.0
-
-NO_JOURNAL = Journal({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ class Owner:
         chance: random.Random,
     ) -> None:
         self.claim = claim
-        self.log = SessionLog(claim, clock=clock)
+        # Whoever finds that nothing can be recorded any more, the recorder most often: the attempt stops now, not when
+        # its run has something to say the next time.
+        self.log = SessionLog(claim, clock=clock, on_fenced=self._stop_attempt)
         self._docket = Docket(
             claim, self.log, claims=claims, recorder=recorder, workflows=workflows, clock=clock
         )
@@ -80,12 +82,13 @@ class Owner:
     def drain(self) -> None:
         """Stop at the next point where another worker can go on."""
         self._draining = True
-        self._stop_attempt()
+        if self._attempt is not None:
+            self._attempt.drain(gently=True)
+        self._docket.wake()
 
     def fence(self) -> None:
         """Stop everything: another worker owns the session."""
         self.log.fence()
-        self._stop_attempt()
 
     async def run(self) -> None:
         """Do what there is to do; returns when the session can be given back. Raises Fenced."""
@@ -110,7 +113,8 @@ class Owner:
             return False
         run = self._next_run(await self._docket.open_runs())
         if run is not None:
-            await self._execute(run)
+            if await self._docket.admits(run):
+                await self._execute(run)
             return True
         # Look once more: a command that came during the last look has an owner, so only we can see it.
         self._docket.tell(await self._claims.pending([self.claim.session]))
@@ -160,9 +164,8 @@ class Owner:
                 return None
         scribe = Scribe(
             run,
-            NO_JOURNAL
-            if run.status is RunStatus.QUEUED
-            else await self._claims.journal(run.run_id),
+            # Of a run that hasn't begun, too: somebody may have told it something already.
+            await self._claims.journal(run.run_id),
             self.log,
             self._recorder,
             attempt=run.attempts + 1,
@@ -170,6 +173,7 @@ class Owner:
             chance=self._chance,
             coalesce_ms=self._options.coalesce_ms,
             coalesce_chars=self._options.coalesce_chars,
+            time=self._docket.time,
         )
         if taken_over:
             reason = "takeover"
@@ -177,7 +181,25 @@ class Owner:
             reason = "input" if run.run_id in self._docket.answered else "timer"
         else:
             reason = "drain"
-        return Attempt(run, self._workflows.loaded[run.workflow], scribe, reason=reason)
+        scribe.family.reason = reason
+        if run.status is not RunStatus.QUEUED:
+            await self._adopt(scribe)
+        return Attempt(
+            run,
+            self._workflows.loaded[run.workflow],
+            scribe,
+            reason=reason,
+            chain=self._workflows.chain,
+        )
+
+    async def _adopt(self, scribe: Scribe) -> None:
+        """Let the attempt know the runs that an earlier one started: they go on, and end, with it."""
+        runs = await self._claims.open_runs(self.claim.session)
+        for run in descendants(scribe.run.run_id, runs):
+            parent = scribe.family.find(run.parent_run_id)
+            assert parent is not None, "parents come before their children"
+            journal = await self._claims.journal(run.run_id)
+            parent.child(run, journal, attempt=run.attempts)
 
     async def _strike(self, run: Run, *, free: int = 0) -> bool:
         """Count an attempt that brought the run nowhere, and pause; return whether to look around before going on.
@@ -215,7 +237,12 @@ class Owner:
         )
         event = RunFailed(error=error, duration_ms=self._docket.age_ms(run))
         change = RunChange(run_id=run.run_id, status=RunStatus.FAILED, waiting={}, due_in_s=0)
-        await self._docket.append([Emission(event, context_of(run))], [change]).durable()
+        below = descendants(run.run_id, await self._docket.open_runs())
+        emissions, effects = endings(
+            [(one, context_of(one)) for one in below], None, now=self._clock.now()
+        )
+        emissions.append(Emission(event, context_of(run)))
+        await self._docket.append(emissions, [*effects, change]).durable()
 
     def _stop_attempt(self) -> None:
         if self._attempt is not None:

@@ -2,7 +2,8 @@
 
 from holdfast.events.catalog import ErrorInfo
 from holdfast.events.errors import AppendRefused, EventInvalid, HoldfastError
-from holdfast.orchestrator.scribe import Nondeterminism
+from holdfast.orchestrator.journaling import Nondeterminism
+from holdfast.orchestrator.redaction import redact, redact_error
 
 # A sentence, not a document.
 ERROR_TEXT_MAX = 500
@@ -16,16 +17,20 @@ _CODES = (
 
 
 def error_info(error: BaseException) -> ErrorInfo:
-    """Return `error` as events carry it. An error may bring its own `code` and `retryable`, or a whole `info()`."""
+    """Return `error` as events carry it, without secrets of the environment.
+
+    An error may bring its own `code` and `retryable`, or a whole `info()`.
+    """
     if (made := _own_info(error)) is not None:
-        return made
+        return redact_error(made)
     own = getattr(error, "code", None)
     code = next((name for kind, name in _CODES if isinstance(error, kind)), None)
     text = str(error) if isinstance(error, HoldfastError) else f"{type(error).__name__}: {error}"
     return ErrorInfo(
         code=(code or (own if isinstance(own, str) and own else "workflow-error"))[:ERROR_CODE_MAX],
-        # A lone surrogate in somebody's message must not keep the run from ending.
-        message=text[:ERROR_TEXT_MAX].encode("utf-8", "replace").decode(),
+        # A lone surrogate in somebody's message must not keep the run from ending. Redacted before it is cut: half a
+        # secret would not be recognised.
+        message=redact(text)[:ERROR_TEXT_MAX].encode("utf-8", "replace").decode(),
         retryable=getattr(error, "retryable", False) is True,
     )
 

@@ -76,6 +76,11 @@ class _Backlog:
         """Whether the window may expire when nothing follows."""
         return bool(self.events) and may_rest(self.events[-1])
 
+    @property
+    def erases(self) -> bool:
+        """Whether it ends with the session's erasure: nothing that was published before it may stay."""
+        return bool(self.events) and erases(self.events[-1])
+
     def add(self, events: Sequence[RecordedEvent]) -> None:
         if not events:
             return
@@ -221,6 +226,10 @@ class StreamPublisher:
     async def _publish(self, backlog: _Backlog) -> None:
         session = backlog.session
         outcome = Published.GAP
+        if backlog.erases:
+            # What the window has was deleted from the log, and a rebase leaves a window that reaches as far as it is.
+            await self._stream.drop(session.session)
+            backlog.reread = True
         if backlog.doubt_beyond is not None:
             if await self._drop_ahead(session, backlog.doubt_beyond):
                 backlog.reread = True
@@ -264,6 +273,11 @@ class StreamPublisher:
 def may_rest(last: RecordedEvent) -> bool:
     """Tell whether a window that ends with this event may expire: nothing is under way, unless something follows."""
     return last.type in _RESTING_TYPES or last.run_id is None
+
+
+def erases(last: RecordedEvent) -> bool:
+    """Tell whether a window that ends with this event may hold nothing but it."""
+    return last.type == "session.erased"
 
 
 async def window_of(reader: Reader, session: int, head: int) -> Sequence[RecordedEvent]:

@@ -8,7 +8,6 @@ pace: a row that is locked, an entry that is huge or that the log refuses holds 
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -16,8 +15,9 @@ import structlog
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import AppendRefused, StoreBusy, StoreUnavailable
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import Outcome, SessionBatch, Writer
-from holdfast.orchestrator.session_log import Entry, SessionLog
+from holdfast.events.store import Outcome, Writer
+from holdfast.orchestrator.session_log import SessionLog
+from holdfast.orchestrator.work import Work
 
 # A few hundred events a commit: at 200 producers that is 156,000 events/s, and a poisoned batch is soon taken apart.
 BATCH_EVENTS_MAX = 400
@@ -63,22 +63,6 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class _Work:
-    """The oldest entries of one session on their way into the log."""
-
-    session: SessionLog
-    batch: SessionBatch
-    entries: list[Entry]
-    unknown: bool = False  # the last try's outcome has to be asked for
-    doubtful: bool = False  # some try's outcome was unknown: it may even come through later
-    done: bool = False
-
-    def doubt(self) -> None:
-        """Take note that nobody knows what became of the last try."""
-        self.unknown = self.doubtful = True
-
-
 class Recorder:
     """Appends what the process's sessions have pending, many sessions to a commit, one commit at a time."""
 
@@ -119,13 +103,13 @@ class Recorder:
                     for work in alone:
                         self._set_aside(work, group)
 
-    def _gather(self) -> tuple[list[_Work], list[_Work]]:
+    def _gather(self) -> tuple[list[Work], list[Work]]:
         """Take the next batch: sessions in the order in which they became dirty, the rest keeps its place.
 
         Beside it come those whose oldest entry is too large to be recorded with others.
         """
-        together: list[_Work] = []
-        alone: list[_Work] = []
+        together: list[Work] = []
+        alone: list[Work] = []
         room, room_bytes = BATCH_EVENTS_MAX, BATCH_BYTES_MAX
         for session in list(self._dirty.values()):
             if room <= 0:
@@ -135,13 +119,13 @@ class Recorder:
                 continue
             first = session.pending[0]
             if first.size > BATCH_BYTES_MAX:
-                alone.append(_Work(session, session.batch_of([first]), [first]))
+                alone.append(Work(session, session.batch_of([first]), [first]))
                 del self._dirty[session.session]
                 continue
             if first.size > room_bytes:
                 break
             batch, entries = session.batch(room, limit_bytes=room_bytes)
-            together.append(_Work(session, batch, entries))
+            together.append(Work(session, batch, entries))
             room -= max(1, len(batch.events))
             room_bytes -= sum(entry.size for entry in entries)
             del self._dirty[session.session]
@@ -149,7 +133,7 @@ class Recorder:
                 self._dirty[session.session] = session
         return together, alone
 
-    async def _commit(self, works: Sequence[_Work]) -> list[_Work]:
+    async def _commit(self, works: Sequence[Work]) -> list[Work]:
         """Append together; return those that have to be appended one by one."""
         for pause in (RETRY_FIRST_S, None):
             try:
@@ -172,7 +156,7 @@ class Recorder:
                 break
         return [work for work in works if not work.done]
 
-    async def _try(self, works: Sequence[_Work]) -> list[_Work]:
+    async def _try(self, works: Sequence[Work]) -> list[Work]:
         """Append once, what is absent as it was; return those whose outcome is still to be asked for.
 
         Raises what the store raises; what is known by then is settled.
@@ -191,7 +175,7 @@ class Recorder:
             for work in works:
                 work.doubt()
             raise
-        again: list[_Work] = []
+        again: list[Work] = []
         for work in works:
             if work.session.session not in refused:
                 self._settle(work, self._clock.monotonic() - started)
@@ -203,12 +187,12 @@ class Recorder:
                 self._fence(work)
         return again
 
-    async def _resolve(self, works: Sequence[_Work]) -> list[_Work]:
+    async def _resolve(self, works: Sequence[Work]) -> list[Work]:
         """Look up what became of tries whose reply was lost; return those that are to be sent again."""
         started = self._clock.monotonic()
         outcomes = await self._writer.resolve([work.batch for work in works])
         log.info("append.resolved", **{o: list(outcomes.values()).count(o) for o in Outcome})
-        absent: list[_Work] = []
+        absent: list[Work] = []
         for work in works:
             match outcomes[work.session.session]:
                 case Outcome.RECORDED:
@@ -220,14 +204,14 @@ class Recorder:
                     absent.append(work)
         return absent
 
-    def _set_aside(self, work: _Work, group: asyncio.TaskGroup) -> None:
+    def _set_aside(self, work: Work, group: asyncio.TaskGroup) -> None:
         session = work.session
         if self._dirty.get(session.session) is session:
             del self._dirty[session.session]
         self._aside.add(session)
         group.create_task(self._alone(work), name=f"append:{session.session_id}")
 
-    async def _alone(self, work: _Work) -> None:
+    async def _alone(self, work: Work) -> None:
         """Record one session's entries by themselves; then it is among the others again."""
         session = work.session
         try:
@@ -244,7 +228,7 @@ class Recorder:
             if session.pending:
                 self.submit(session)
 
-    async def _until_known(self, work: _Work) -> None:
+    async def _until_known(self, work: Work) -> None:
         """Append one session's entries until the outcome is known. Raises AppendRefused, and what is unexpected."""
         wait = RETRY_FIRST_S
         while not (work.done or work.session.fenced):
@@ -258,7 +242,7 @@ class Recorder:
             await self._clock.sleep(jittered(wait, 0.2, self._chance))
             wait = min(wait * 2, RETRY_LAST_S)
 
-    async def _take_apart(self, work: _Work, error: AppendRefused) -> None:
+    async def _take_apart(self, work: Work, error: AppendRefused) -> None:
         """Find the entry that the log refuses: it fails alone, loudly, and those behind it are recorded."""
         if len(work.entries) == 1:
             self._reject(work, error)
@@ -267,13 +251,13 @@ class Recorder:
         for entry in work.entries:
             if session.fenced:
                 return
-            one = _Work(session, session.batch_of([entry]), [entry], doubtful=work.doubtful)
+            one = Work(session, session.batch_of([entry]), [entry], doubtful=work.doubtful)
             try:
                 await self._until_known(one)
             except AppendRefused as refusal:
                 self._reject(one, refusal)
 
-    def _settle(self, work: _Work, seconds: float) -> None:
+    def _settle(self, work: Work, seconds: float) -> None:
         work.done = True
         session = work.session
         if session.fenced:
@@ -284,7 +268,7 @@ class Recorder:
         if session.pending:
             self.submit(session)
 
-    def _reject(self, work: _Work, error: AppendRefused) -> None:
+    def _reject(self, work: Work, error: AppendRefused) -> None:
         if work.session.fenced:
             return
         log.error(
@@ -296,7 +280,7 @@ class Recorder:
         )
         work.session.reject(work.entries[0], error)
 
-    def _fence(self, work: _Work) -> None:
+    def _fence(self, work: Work) -> None:
         work.done = True
         session = work.session
         log.warning("append.fenced", session=session.session_id, epoch=session.epoch)

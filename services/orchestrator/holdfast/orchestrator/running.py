@@ -1,10 +1,9 @@
 """One attempt of one run: from `run.started` or `run.resumed` to the terminal event, or to giving it back."""
 
 import asyncio
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from pydantic import JsonValue
@@ -21,13 +20,21 @@ from holdfast.events.commands import Command
 from holdfast.events.errors import EventInvalid, StoreUnavailable
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Effect, Run, RunChange, RunStatus
+from holdfast.orchestrator.deadlines import left_s, timed_out
+from holdfast.orchestrator.executors.abilities import Drains
+from holdfast.orchestrator.forwarding import forward_cancel
+from holdfast.orchestrator.middleware import Chain
 from holdfast.orchestrator.problems import error_info
 from holdfast.orchestrator.scribe import Scribe, Waiting
 from holdfast.orchestrator.session_log import Fenced
+from holdfast.orchestrator.waits import cause_of
 from holdfast.orchestrator.workflow import Workflow
 
 # A workflow that was cancelled gets this long to clean up; then its attempt is over without it.
 CANCEL_GRACE_S = 5.0
+
+# A drain may wait this long for a step to be whole: with the grace above it fits into the 15 s that a worker has.
+BOUNDARY_GRACE_S = 8.0
 
 log = structlog.get_logger("holdfast.run")
 
@@ -45,15 +52,28 @@ class Cancellation:
 class Attempt:
     """Drives an executor and records how it ended: one terminal event, or none when the run goes on elsewhere."""
 
-    def __init__(self, run: Run, workflow: Workflow, scribe: Scribe, *, reason: str) -> None:
+    def __init__(
+        self,
+        run: Run,
+        workflow: Workflow,
+        scribe: Scribe,
+        *,
+        reason: str,
+        chain: Chain | None = None,
+    ) -> None:
         """`reason` tells why a run that had begun before goes on (see RunResumed)."""
         self.run, self.workflow, self.scribe = run, workflow, scribe
+        self._chain = chain or Chain()
+        scribe.before = self._chain.before
         self._reason = reason
         self._cancellation: Cancellation | None = None
         self._draining = False
+        self._late = False
+        self._timer: asyncio.Task[None] | None = None
         self._task: asyncio.Task[JsonValue] | None = None
         self._given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._began = time.monotonic()
+        self._clock = scribe.clock
+        self._began = self._clock.monotonic()
         self.ended: RunStatus | None = None
         self.over = False  # set by the owner when `execute` has returned
 
@@ -72,17 +92,33 @@ class Attempt:
         self._interrupt()
         return True
 
-    def drain(self) -> None:
-        """Stop without ending the run: another worker goes on with it."""
+    def drain(self, *, gently: bool = False) -> None:
+        """Stop without ending the run: another worker goes on with it.
+
+        `gently`: an executor that can stop at a boundary of its own is given BOUNDARY_GRACE_S to reach it.
+        """
         self._draining = True
-        self._interrupt()
+        if gently and self._at_a_boundary():
+            asyncio.get_running_loop().call_later(BOUNDARY_GRACE_S, self._interrupt)
+        else:
+            self._interrupt()
+
+    def _at_a_boundary(self) -> bool:
+        """Ask the executor to stop by itself; return whether it can."""
+        executor = self.workflow.executor
+        return (
+            self._task is not None and isinstance(executor, Drains) and executor.drain(self.scribe)
+        )
 
     async def execute(self) -> None:
         """Run to the end of the attempt. Raises Fenced; every other outcome is in the log when this returns."""
         try:
             await self._begin()
-            if self._cancellation is None and not self._draining:
+            self._set_deadline()
+            if self._cancellation is None and not self._draining and not self._late:
                 self._task = asyncio.create_task(self._run(), name=f"run:{self.run.run_id}")
+                # One that is left behind may fail later: nobody is there to be told, and asyncio need not complain.
+                self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
                 await asyncio.wait(
                     [self._task, self._given_up], return_when=asyncio.FIRST_COMPLETED
                 )
@@ -97,11 +133,27 @@ class Attempt:
                 await asyncio.wait([self._task], timeout=CANCEL_GRACE_S)
             raise
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             self.scribe.close()
+
+    def _set_deadline(self) -> None:
+        left = left_s(self.workflow, self.run, self.scribe.now())
+        self.scribe.deadline = self._clock.monotonic() + left
+        self._late = left <= 0
+        if 0 < left < math.inf:
+            self._timer = asyncio.create_task(self._time_out(left), name="run.deadline")
+
+    async def _time_out(self, left: float) -> None:
+        await self._clock.sleep(left)
+        self._late = True
+        self._interrupt()
 
     async def _run(self) -> JsonValue:
         try:
-            return await self.workflow.executor.execute(self.scribe)
+            return await self._chain.around(
+                self.scribe, lambda: self.workflow.executor.execute(self.scribe)
+            )
         except SystemExit as error:
             # asyncio would end the whole worker with it.
             raise RuntimeError(f"the workflow called sys.exit({error.code!r})") from error
@@ -140,7 +192,7 @@ class Attempt:
     async def _end(self) -> None:
         """Record the end. The first of completion and cancellation wins; there is no await between the two looks."""
         task = self._task if self._task is not None and self._task.done() else None
-        error = None if task is None or task.cancelled() else _cause(task.exception())
+        error = None if task is None or task.cancelled() else cause_of(task.exception())
         if isinstance(error, Fenced):
             raise error
         if isinstance(error, StoreUnavailable) and self._cancellation is None:
@@ -149,11 +201,15 @@ class Attempt:
         if isinstance(error, Waiting):
             if self._cancellation is not None:
                 await self._record_cancelled(self._cancellation)
+            elif self._late:
+                await self._record(self._failed(timed_out(self.workflow)), RunStatus.FAILED)
             return
         if task is not None and not task.cancelled() and error is None:
             await self._record(self._completed(task.result()), RunStatus.COMPLETED)
         elif self._cancellation is not None:
             await self._record_cancelled(self._cancellation)
+        elif self._late:
+            await self._record(self._failed(timed_out(self.workflow)), RunStatus.FAILED)
         elif self._draining:
             self.scribe.flush()
             await self.scribe.durable()
@@ -175,8 +231,12 @@ class Attempt:
         status = RunStatus.FAILED if isinstance(event, RunFailed) else status
         change = RunChange(run_id=self.run.run_id, status=status, waiting={}, due_in_s=0)
         self.ended = status
+        family = self.scribe.family
+        emissions, effects, known = family.end(self.scribe, None, now=self._clock.now())
         try:
-            entry = self.scribe.finish([Emission(event, self.scribe.context)], [change])
+            entry = self.scribe.finish(
+                [*emissions, Emission(event, self.scribe.context)], [*effects, change]
+            )
         except EventInvalid as error:
             # The result itself can't be written (too large, not UTF-8): that is the run's error then.
             event = RunFailed(error=error_info(error), duration_ms=self._duration_ms())
@@ -184,9 +244,13 @@ class Attempt:
                 run_id=self.run.run_id, status=RunStatus.FAILED, waiting={}, due_in_s=0
             )
             self.ended = RunStatus.FAILED
-            entry = self.scribe.finish([Emission(event, self.scribe.context)], [change])
+            entry = self.scribe.finish(
+                [*emissions, Emission(event, self.scribe.context)], [*effects, change]
+            )
         await entry.durable()
         log.info(event.type, run=self.run.run_id, duration_ms=self._duration_ms())
+        for workflow, child in known:
+            await forward_cancel(workflow, child.run.run_id, child.result)
 
     async def _record_cancelled(self, cancellation: Cancellation) -> None:
         event = RunCancelled(reason=cancellation.reason, duration_ms=self._duration_ms())
@@ -194,26 +258,21 @@ class Attempt:
             run_id=self.run.run_id, status=RunStatus.CANCELLED, waiting={}, due_in_s=0
         )
         self.ended = RunStatus.CANCELLED
+        emissions, effects, known = self.scribe.family.end(
+            self.scribe, cancellation.reason, now=self._clock.now()
+        )
         entry = self.scribe.finish(
-            [*cancellation.emissions, Emission(event, self.scribe.context)],
-            [*cancellation.effects, change],
+            [*cancellation.emissions, *emissions, Emission(event, self.scribe.context)],
+            [*cancellation.effects, *effects, change],
         )
         await entry.durable()
         log.info(event.type, run=self.run.run_id)
+        for workflow, child in known:
+            await forward_cancel(workflow, child.run.run_id, child.result)
+        await forward_cancel(self.workflow, self.run.run_id, self.scribe.result)
 
     def _duration_ms(self) -> int:
         """Return the run's age: from its first start, on this worker's clock, never negative."""
         if self.run.started_at is None:
-            return int((time.monotonic() - self._began) * 1000)
-        return max(0, int((datetime.now(UTC) - self.run.started_at).total_seconds() * 1000))
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """Return what a workflow's branches agree on: when all of them wait, the run waits."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    causes = [_cause(one) for one in error.exceptions]
-    for kind in (Fenced, StoreUnavailable):
-        if found := next((cause for cause in causes if isinstance(cause, kind)), None):
-            return found
-    return causes[0] if all(isinstance(cause, Waiting) for cause in causes) else error
+            return int((self._clock.monotonic() - self._began) * 1000)
+        return max(0, int((self._clock.now() - self.run.started_at).total_seconds() * 1000))

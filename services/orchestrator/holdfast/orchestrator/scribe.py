@@ -7,43 +7,35 @@ that with `step.restarted`.
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 
-import orjson
-from pydantic import JsonValue
-
 from holdfast.events.catalog import Event
 from holdfast.events.clock import Clock
 from holdfast.events.codec import to_json
-from holdfast.events.errors import EventInvalid, EventTooLarge
+from holdfast.events.errors import EventInvalid
 from holdfast.events.recorded import Context, Emission
-from holdfast.events.store import Effect, Journal, Run, RunChange, RunStatus, StepResult
+from holdfast.events.store import Effect, Journal, Run, RunChange, RunStatus
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS, Coalescer, Delta
+from holdfast.orchestrator.family import Family, outcome_key
+from holdfast.orchestrator.inputs import answer_key
+from holdfast.orchestrator.journaling import MISSING, Missing, Nondeterminism, Records
 from holdfast.orchestrator.recorder import Recorder
+from holdfast.orchestrator.redaction import redacted
 from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
+from holdfast.orchestrator.store_time import StoreTime
+from holdfast.orchestrator.waits import Waiting
 
 # A key is a path of names; the index that keeps it unique takes 2,700 bytes, and 512 characters may be 2,048.
 KEY_CHARS_MAX = 512
 
-# 4 MiB: what one commit of ours may weigh. Keep larger results elsewhere and record where.
-RESULT_BYTES_MAX = 4 * 1024 * 1024
+Before = Callable[[Run, Sequence[Emission]], Sequence[Emission]]
+"""What is made of events before they are appended. It may raise EventInvalid."""
 
 
-class Waiting(BaseException):
-    """The run waits for something and gives its worker back; not an error, so `except Exception` lets it pass."""
-
-
-class Missing:
-    """What `Scribe.result` returns when nothing is recorded; None is a result like any other."""
-
-
-MISSING = Missing()
-
-
-class Scribe:
+class Scribe(Records):
     """One attempt's pen. Bound to the owner's session log: after a takeover every call raises Fenced."""
 
     def __init__(
@@ -58,9 +50,16 @@ class Scribe:
         chance: random.Random,
         coalesce_ms: int = COALESCE_MS,
         coalesce_chars: int = COALESCE_CHARS,
+        parent: "Scribe | None" = None,
+        held: bool = False,
+        time: StoreTime | None = None,
     ) -> None:
-        self.run, self.attempt = run, attempt
+        """A `parent` is the scribe of the run that started this one; `held` when others of that run are at work."""
+        super().__init__(run, journal)
+        self.attempt = attempt
+        self.parent, self.held = parent, held
         self.clock, self.chance = clock, chance
+        self.time = time or StoreTime(clock)
         self.epoch, self.session = session.epoch, session.session
         self.context = Context(
             run_id=run.run_id,
@@ -69,16 +68,19 @@ class Scribe:
             user_id=run.user_id,
             trace_id=run.trace_id,
         )
-        self._keys = dict(journal.keys)
-        self._results = dict(journal.results)
         self._log, self._recorder = session, recorder
         self._last: Entry | None = None
         self.over = False  # nothing more is recorded for this attempt, whatever still runs for it
-        self._waiting: dict[str, Any] = {}
-        self._due_in_s = math.inf
+        self.waiting: dict[str, Any] = dict(run.waiting)  # what the row says, or is about to say
+        self._due_at = math.inf
+        self.deadline = math.inf  # of the run, by the monotonic clock
         self._got_further = False
         self.waits = False  # whether the run's row says, or is about to say, that it waits
+        self._coalescing = (coalesce_ms, coalesce_chars)
         self._coalescer = Coalescer(self._append_delta, window_ms=coalesce_ms, chars=coalesce_chars)
+        self.family: Family = Family(self) if parent is None else parent.family
+        # What the application's middlewares make of events, before they are appended.
+        self.before: Before = _as_they_are if parent is None else parent.before
 
     @property
     def resumed(self) -> bool:
@@ -89,23 +91,51 @@ class Scribe:
         """Return the run's context with `agent`, `step`, `lane`, … filled in."""
         return replace(self.context, **fields)
 
-    def recorded(self, key: str) -> bool:
-        """Tell whether an event of this key is in the log, or on its way there."""
-        return key in self._keys
+    def learn(self, key: str, value: Any, *, event: tuple[int, str] | None = None) -> None:
+        """Take in a value that the owner records under `key`, at the very moment of its append.
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the recorded keys that begin with `prefix`, in the order of the log."""
-        found = [(seq, key) for key, (seq, _) in self._keys.items() if key.startswith(prefix)]
-        return [key for _, key in sorted(found)]
-
-    def result(self, key: str) -> JsonValue | Missing:
-        """Return the value recorded under `key`, or MISSING."""
-        body = self._results.get(key)
-        return MISSING if body is None else orjson.loads(body)
-
-    def learn(self, key: str, value: Any) -> None:
-        """Take in a value that the owner records under `key`, at the very moment of its append."""
+        `event` is the seq and type of the event that carries the key, for what is looked for in the order of the log.
+        """
         self._results[key] = to_json(value)
+        if event is not None:
+            self._keys[key] = event
+        for input_id in [one for one in self.waiting if answer_key(one) == key]:
+            del self.waiting[input_id]
+        self.family.tell()
+
+    def child(self, run: Run, journal: Journal, *, attempt: int, held: bool = False) -> "Scribe":
+        """Return the scribe of a run that this one started: it writes into the same log, with its own keys."""
+        made = Scribe(
+            run,
+            journal,
+            self._log,
+            self._recorder,
+            attempt=attempt,
+            clock=self.clock,
+            chance=self.chance,
+            coalesce_ms=self._coalescing[0],
+            coalesce_chars=self._coalescing[1],
+            parent=self,
+            held=held,
+            time=self.time,
+        )
+        self.family.join(made)
+        return made
+
+    def forsaken(self, outcome: Any) -> None:
+        """A child was ended while nobody worked on it: its parent learns how."""
+        assert self.parent is not None, "a root is ended by its attempt"
+        self.close()
+        for below in self.family.open_children(self.run.run_id):
+            below.close()
+            self.family.leave(below.run.run_id)
+        self.family.leave(self.run.run_id)
+        self.parent.learn(outcome_key(self.run.run_id), outcome)
+
+    @property
+    def head(self) -> int:
+        """The session's last seq that is known to be on disk."""
+        return self._log.committed_head
 
     async def emit(
         self,
@@ -127,7 +157,7 @@ class Scribe:
                 )
             if (found := self._keys.get(key)) is not None:
                 if found[1] != event.type:
-                    raise Nondeterminism(key, found[1], event.type)
+                    raise Nondeterminism(key, found[1], event.type, workflow=self.run.workflow)
                 return False
             self._keys[key] = (0, event.type)
             effects = [*effects, *self._progress()]
@@ -150,14 +180,6 @@ class Scribe:
         """Record a value that replay must find under `key`, without an event."""
         await self.emit_with([], [self.remember(key, value)])
 
-    def remember(self, key: str, value: Any) -> StepResult:
-        """Return the effect that records `value` under `key`, for an event that carries it along."""
-        body = to_json(value)
-        if len(body) > RESULT_BYTES_MAX:
-            raise EventTooLarge(f"result of {key}", len(body), RESULT_BYTES_MAX)
-        self._results[key] = body
-        return StepResult(self.run.run_id, key, body)
-
     async def emit_with(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
         """Append several events and effects as one: all are recorded, or none. Keys are the caller's to check."""
         self._coalescer.flush()
@@ -172,26 +194,53 @@ class Scribe:
             await self._last.durable()
 
     async def wait(
-        self, emissions: Sequence[Emission], waiting: dict[str, Any], *, due_in_s: float
+        self,
+        emissions: Sequence[Emission],
+        waiting: dict[str, Any],
+        *,
+        due_in_s: float,
+        held: bool = False,
+        ready: Callable[[], bool] | None = None,
     ) -> NoReturn:
         """Record that the run waits, and give the worker back: always raises Waiting.
 
         `waiting` maps the ids of the inputs it waits for to their prompt, schema and deadline; `due_in_s` is when it
-        is claimed in any case (math.inf: never by time alone).
+        is claimed in any case (math.inf: never by time alone). With `held` others of the run are still at work: the
+        row tells what is asked, but the run goes on running, and is found if its worker dies meanwhile. `ready` tells
+        whether what is waited for has come; by default it is an answer.
         """
+        asked = list(waiting)
         # Branches that wait at the same time wait together: the row tells of all of them.
+        self.waiting |= waiting
+        due_at = min(self.clock.monotonic() + due_in_s, self.deadline)
+        held = held or self.held
+        if held:
+            change = RunChange(
+                run_id=self.run.run_id, status=RunStatus.RUNNING, waiting=dict(self.waiting)
+            )
+            changes: list[Effect] = [change] if waiting else []
+        else:
+            changes = list(self._waits(due_at))
+        if emissions or changes:
+            await self.emit_with(emissions, changes)
+            await self.durable()
+        raise Waiting(ready or (lambda: self._answered(asked)), due_at=due_at)
+
+    def _waits(self, due_at: float) -> Sequence[Effect]:
+        """Return what the rows of this run and of those above it say while it waits; only the first of all is due."""
         self.waits = True
-        self._waiting |= waiting
-        self._due_in_s = min(self._due_in_s, due_in_s)
+        self._due_at = min(self._due_at, due_at, self.deadline)
+        left = max(0.0, self._due_at - self.clock.monotonic())
         change = RunChange(
             run_id=self.run.run_id,
             status=RunStatus.WAITING,
-            waiting=dict(self._waiting),
-            due_in_s=self._due_in_s,
+            waiting=dict(self.waiting),
+            due_in_s=left if self.parent is None else math.inf,
         )
-        await self.emit_with(emissions, [change])
-        await self.durable()
-        raise Waiting
+        return [change] if self.parent is None else [change, *self.parent._waits(self._due_at)]
+
+    def _answered(self, asked: Sequence[str]) -> bool:
+        return any(answer_key(input_id) in self._results for input_id in asked)
 
     def flush(self) -> None:
         """Append what is being coalesced."""
@@ -202,7 +251,7 @@ class Scribe:
         if not self.over:
             self._coalescer.flush()
         # An event that can't be written is the caller's to replace: only then is it over.
-        entry = self._last = self._log.add(emissions, effects)
+        entry = self._last = self._log.add(redacted(self.before(self.run, emissions)), effects)
         self.close()
         self._recorder.submit(self._log)
         return entry
@@ -211,10 +260,13 @@ class Scribe:
         """End the attempt: nothing more is appended, whoever tries is told that it is fenced."""
         self.over = True
         self._coalescer.close()
+        if self.parent is None:
+            for child in self.family.children.values():
+                child.close()
 
     def now(self) -> datetime:
-        """Return the worker's wall time: for timestamps, never for decisions that replay must repeat."""
-        return self.clock.now()
+        """Return the database's time: deadlines are set and judged by it, whichever worker does."""
+        return self.time.now()
 
     def _append_delta(self, delta: Delta, context: Context) -> None:
         if not self._log.fenced and not self.over:
@@ -230,17 +282,13 @@ class Scribe:
     def _append(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
         if self.over:
             raise Fenced(f"the attempt at run {self.run.run_id} is over")
-        entry = self._last = self._log.add(emissions, effects)
+        entry = self._last = self._log.add(redacted(self.before(self.run, emissions)), effects)
         self._recorder.submit(self._log)
         return entry
 
 
-class Nondeterminism(EventInvalid):
-    """The workflow took another path than the one recorded: its code changed, or it isn't deterministic."""
+def _as_they_are(_: Run, emissions: Sequence[Emission]) -> Sequence[Emission]:
+    return emissions
 
-    def __init__(self, key: str, recorded: str, now: str) -> None:
-        super().__init__(
-            f"at {key!r} the log has {recorded} but the workflow now emits {now}: a workflow must do the same"
-            " things in the same order when it is replayed; put what varies into ctx.step"
-        )
-        self.key, self.recorded, self.now = key, recorded, now
+
+__all__ = ["MISSING", "Missing", "Nondeterminism", "Scribe", "Waiting"]

@@ -6,7 +6,7 @@ waits when the database doesn't keep up, instead of filling memory.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -65,13 +65,18 @@ class Entry:
 class SessionLog:
     """Numbers, encodes and holds the events of one owned session until the recorder has committed them."""
 
-    def __init__(self, claim: Claim, *, clock: Clock) -> None:
+    def __init__(
+        self, claim: Claim, *, clock: Clock, on_fenced: Callable[[], object] | None = None
+    ) -> None:
+        """`on_fenced()` is called once, at the moment from which nothing can be added any more."""
         self.session, self.session_id, self.epoch = claim.session, claim.session_id, claim.epoch
+        self.tenant = claim.tenant
         self.committed_head = claim.head
         self.published, self.taken_over = claim.published, claim.taken_over
         self.pending: deque[Entry] = deque()
         self.fenced = False
         self._why = ""  # it is fenced
+        self._on_fenced = on_fenced
         self._next = claim.head + 1
         self._last_ts = claim.last_ts
         self._clock = clock
@@ -145,7 +150,9 @@ class SessionLog:
             for i, emission in enumerate(entry.emissions):
                 event, seq = emission.event, entry.first + i
                 recorded.append(
-                    RecordedEvent(seq, event.type, emission.context.run_id, entry.bodies[i])
+                    RecordedEvent(
+                        seq, event.type, emission.context.run_id, entry.bodies[i], entry.ids[i]
+                    )
                 )
             entry.settle()
         self.committed_head += len(recorded)
@@ -164,12 +171,15 @@ class SessionLog:
 
     def fence(self, why: str = "has another owner") -> None:
         """Give up everything that is pending: another worker owns the session, or `why` else nothing can be added."""
-        if not self.fenced:
-            self.fenced, self._why = True, f"session {self.session_id} {why}"
+        if self.fenced:
+            return
+        self.fenced, self._why = True, f"session {self.session_id} {why}"
         for entry in self.pending:
             entry.settle(Fenced(self._why))
         self.pending.clear()
         self._room.set()
+        if self._on_fenced is not None:
+            self._on_fenced()
 
     def _take(self, entry: Entry) -> None:
         oldest = self.pending.popleft()

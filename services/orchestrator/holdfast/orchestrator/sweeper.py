@@ -12,7 +12,7 @@ from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
 from holdfast.events.stream import Publisher
-from holdfast.orchestrator.publishing import may_rest, window_of
+from holdfast.orchestrator.publishing import erases, may_rest, window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0
@@ -44,6 +44,9 @@ class Sweeper:
                 await self._store.claims.expire_due(limit=SWEEP_SESSIONS)
             except StoreUnavailable as error:
                 log.warning("sweep.failed", error=str(error))
+            except Exception:
+                # Ours to mend. What is behind stays behind, and readers ask the store: no reason to end the worker.
+                log.exception("sweep.broke")
 
     async def sweep(self) -> int:
         """Publish what unowned sessions have unpublished; return for how many sessions that was done.
@@ -59,6 +62,9 @@ class Sweeper:
             events = await window_of(self._store.reader, session, head)
             try:
                 if events:
+                    if erases(events[-1]):
+                        # A rebase would leave a window that reaches as far as it is, with all that was erased.
+                        await self._publisher.drop(session)
                     await self._publisher.rebase(session, events, at_rest=may_rest(events[-1]))
             except StreamUnavailable as error:
                 log.warning("sweep.refused", session=session, error=str(error))

@@ -25,6 +25,10 @@ from holdfast.orchestrator.workflow import Workflows
 # One claim takes at most this many sessions, so that a storm of work spreads over the workers.
 CLAIM_MAX = 16
 
+# What is late when the drain's time is over is cancelled, and gets so long to give its connections back. Then the
+# worker is done without it: nothing of it can be recorded any more.
+ABANDON_S = 1.0
+
 # How often the workflows are announced; three missed rounds and the worker is not counted as live.
 ANNOUNCE_S = 10.0
 
@@ -109,23 +113,36 @@ class Worker:
     async def run(self, *, drain_s: float) -> None:
         """Work until drained. Returns when everything owned was given back, or `drain_s` after the drain began.
 
-        What is not given back by then is taken over when its lease runs out.
+        What is not given back by then is taken over when its lease runs out; what heeds no cancellation is left
+        behind, ABANDON_S later.
         """
-        async with asyncio.TaskGroup() as group:
-            helpers = [
-                group.create_task(self._listen(), name="worker.hints"),
-                group.create_task(self._announce(), name="worker.announce"),
-            ]
-            while not self._draining:
-                await self._round(group)
-            if self._tasks:
-                _, late = await asyncio.wait(set(self._tasks), timeout=drain_s)
-                for task in late:
-                    log.warning("drain.late", task=task.get_name())
-                    task.cancel()
-            for helper in helpers:
-                helper.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [
+                    group.create_task(self._listen(), name="worker.hints"),
+                    group.create_task(self._announce(), name="worker.announce"),
+                ]
+                while not self._draining:
+                    await self._round()
+                if self._tasks:
+                    await asyncio.wait(set(self._tasks), timeout=drain_s)
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            await self._abandon()
         await self._quietly(self._store.registry.withdraw(self._options.name))
+
+    async def _abandon(self) -> None:
+        """Cancel what is not given back yet, and wait for it no longer than ABANDON_S."""
+        for owner in list(self._owners.values()):
+            owner.fence()
+        for task in self._tasks:
+            log.warning("drain.late", task=task.get_name())
+            task.cancel()
+        if self._tasks:
+            _, deaf = await asyncio.wait(set(self._tasks), timeout=ABANDON_S)
+            for task in deaf:
+                log.error("drain.abandoned", task=task.get_name())
 
     def lost(self, session: int, epoch: int) -> None:
         """Stop what is done for a session that has another owner."""
@@ -134,24 +151,28 @@ class Worker:
             log.warning("lease.lost", session=owner.claim.session_id, epoch=epoch)
             owner.fence()
 
-    async def _round(self, group: asyncio.TaskGroup) -> None:
+    async def _round(self) -> None:
         """Look for work once; then wait for a hint or the poll's turn."""
         self._look.clear()
         found = 0
         try:
-            # A drain sets `look`: it must not wait for leases that may never come back.
-            await first_of(self._leases.active(), self._look.wait())
+            if self._leases.suspended:
+                # A drain sets `look`: it must not wait for leases that may never come back.
+                await first_of(self._leases.active(), self._look.wait())
             if self._draining or self._leases.suspended:
                 return
-            found = await self._claim(group)
+            found = await self._claim()
             await self._tell_owners(list(self._owners))
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
+        except Exception:
+            # Ours to mend; the sessions that are owned have done nothing wrong.
+            log.exception("claim.broke")
         if found < CLAIM_MAX:
             pause = jittered(self._options.poll_s, 0.2, self._chance)
             await first_of(self._look.wait(), self._clock.sleep(pause))
 
-    async def _claim(self, group: asyncio.TaskGroup) -> int:
+    async def _claim(self) -> int:
         room = min(CLAIM_MAX, self._options.sessions_max - len(self._owners))
         if room <= 0:
             return 0
@@ -162,14 +183,17 @@ class Worker:
             limit=room,
         )
         for claim in claims:
-            self._own(group, claim)
+            try:
+                self._own(claim)
+            except Exception:
+                # Nothing renews its lease: somebody takes it over then, and the others are owned now.
+                log.exception("claim.broke", session=claim.session_id)
         return len(claims)
 
-    def _own(self, group: asyncio.TaskGroup, claim: Claim) -> None:
+    def _own(self, claim: Claim) -> None:
         if (earlier := self._owners.get(claim.session)) is not None:
             # Its lease ran out unnoticed and we are the ones who took it over.
             earlier.fence()
-        self._leases.hold(claim.session, claim.epoch)
         self._observer.claimed(claim)
         log.info(
             "session.claimed",
@@ -188,9 +212,12 @@ class Worker:
             chance=self._chance,
         )
         self._owners[claim.session] = owner
-        task = group.create_task(self._serve(owner), name=f"session:{claim.session_id}")
+        # In no task group, since that would wait for it without bound: `_serve` lets nothing out that could be missed.
+        task = asyncio.create_task(self._serve(owner), name=f"session:{claim.session_id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+        # Last: a lease without an owner would be renewed for ever, and nobody could take the session over.
+        self._leases.hold(claim.session, claim.epoch)
 
     async def _serve(self, owner: Owner) -> None:
         """Run one owned session to its release. Whatever happens in it stays in it."""
@@ -223,6 +250,11 @@ class Worker:
             await self._quietly(release)
             log.info("session.released", session=claim.session_id, head=owner.log.head)
             self._look.set()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("session.broke", task=task.get_name(), exc_info=error)
 
     async def _tell_owners(self, sessions: Sequence[int]) -> None:
         """Hand open commands of owned sessions to their owners."""

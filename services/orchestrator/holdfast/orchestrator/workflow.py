@@ -1,10 +1,7 @@
 """What a worker can run: a name, a version, what it takes, and the executor that runs it."""
 
 import hashlib
-import importlib
-import importlib.util
 import inspect
-import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -17,16 +14,16 @@ import structlog
 from pydantic import JsonValue, TypeAdapter
 
 from holdfast.events.errors import HoldfastError, StoreUnavailable
+from holdfast.events.modules import WORKFLOWS_GROUP, load_module, load_plugin, plugin_words
 from holdfast.events.store import WorkflowInfo
+from holdfast.orchestrator.middleware import Chain, Middleware
 from holdfast.orchestrator.scribe import Scribe
+from holdfast.subscribe.declared import Declared
 
 if TYPE_CHECKING:
     from holdfast.orchestrator.context import WorkflowContext
 
 T = TypeVar("T")
-
-# What the names of modules made from files begin with. There is no such package, and none is needed.
-FILES_PACKAGE = "holdfast_app"
 
 log = structlog.get_logger("holdfast.workflows")
 
@@ -68,7 +65,11 @@ class Opens(Protocol):
 
 @runtime_checkable
 class Forgets(Protocol):
-    """An executor that keeps state of its own about a session."""
+    """An executor that keeps state of its own about a session, elsewhere than in the log's database.
+
+    What is in there, LangGraph's checkpoints included, goes with the erasure itself: not every worker loads every
+    workflow, and only those that the erasing worker has loaded are asked.
+    """
 
     async def forget(self, session: int) -> None:
         """Delete it: the session is being erased. Harmless when repeated."""
@@ -84,6 +85,7 @@ class Workflow:
     executor: Executor
     input_schema: Mapping[str, Any] | None = None
     description: str | None = None
+    timeout_s: float | None = None  # how long a run may take from its first start, waits included
 
     def info(self) -> WorkflowInfo:
         """Return what the registry says of it."""
@@ -105,6 +107,8 @@ class Workflows:
 
     loaded: dict[str, Workflow] = field(default_factory=dict[str, Workflow])
     broken: dict[str, WorkflowInfo] = field(default_factory=dict[str, WorkflowInfo])
+    middlewares: list[Middleware] = field(default_factory=list[Middleware])
+    declared: Declared = field(default_factory=Declared)  # listeners of this worker's bus
 
     def add(self, workflow: Workflow) -> None:
         """Take a workflow in. Raises WorkflowError when another one has its name."""
@@ -112,6 +116,19 @@ class Workflows:
         if known is not None and known is not workflow:
             raise WorkflowError(f"two workflows are called {workflow.name!r}")
         self.loaded[workflow.name] = workflow
+
+    @property
+    def chain(self) -> Chain:
+        """The middlewares, in order."""
+        return Chain(self.middlewares)
+
+    def load_plugins(self) -> None:
+        """Take in what installed packages declare under `holdfast.workflows`."""
+        for word in plugin_words(WORKFLOWS_GROUP):
+            try:
+                self._take(load_plugin(word))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module
+                self._report(word, error)
 
     def load(self, modules: Sequence[str]) -> None:
         """Import modules and take in every workflow they declare; one that breaks is reported, the rest serve."""
@@ -150,14 +167,19 @@ class Workflows:
         )
 
     def _load(self, module: str) -> None:
-        loaded = (
-            _load_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
-        )
-        found = [v for v in vars(loaded).values() if isinstance(v, Workflow)]
-        if not found:
+        if not self._take(load_module(module)):
             raise WorkflowError(f"{module} declares no workflow")
-        for workflow in found:
-            self.add(workflow)
+
+    def _take(self, found: object) -> int:
+        """Take in what a module declares, or one thing; return how much of it is for workers to know."""
+        things = list(vars(found).values()) if isinstance(found, ModuleType) else [found]
+        for thing in things:
+            if isinstance(thing, Workflow):
+                self.add(thing)
+            elif isinstance(thing, Middleware) and thing not in self.middlewares:
+                self.middlewares.append(thing)
+        mine = sum(isinstance(thing, Workflow | Middleware) for thing in things)
+        return mine + self.declared.take(found)
 
 
 def _module_name(module: str) -> str:
@@ -165,38 +187,25 @@ def _module_name(module: str) -> str:
     return Path(module).stem if module.endswith(".py") else module.rpartition(".")[2]
 
 
-def _load_file(path: Path) -> ModuleType:
-    """Import a file that is in no package, as a module under a name that no other module has.
-
-    A file called `queue.py` must not take the place of the standard library's.
-    """
-    name = f"{FILES_PACKAGE}.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise WorkflowError(f"there is no file {path}")
-    module = importlib.util.module_from_spec(spec)
-    # Registered first, as an import does: pydantic looks up a model's module by name.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
 WorkflowFunction = Callable[["WorkflowContext", Any], Awaitable[Any]]
 
 
 def workflow(
-    name: str, *, version: str | None = None, description: str | None = None
+    name: str,
+    *,
+    version: str | None = None,
+    description: str | None = None,
+    timeout_s: float | None = None,
 ) -> Callable[[WorkflowFunction], Workflow]:
     """Make `async def f(ctx, input: Model)` a workflow.
 
     `input` may be annotated with anything pydantic can validate: it is what callers are told and checked against.
     Without a `version`, the function's source is hashed, so that a changed workflow is never mistaken for the one
-    that an older worker runs.
+    that an older worker runs. A run that is not done `timeout_s` after its first start, waits included, fails with
+    the code `timeout`, also when its worker died meanwhile.
     """
+    if timeout_s is not None and timeout_s <= 0:
+        raise WorkflowError(f"workflow {name!r}: timeout_s is above zero")
 
     def declare(function: WorkflowFunction) -> Workflow:
         # Imported late: the executor needs the context, which needs this module's Workflow for child runs.
@@ -209,6 +218,7 @@ def workflow(
             executor=PlainExecutor(function, adapter),
             input_schema=adapter.json_schema(),
             description=description or inspect.getdoc(function),
+            timeout_s=timeout_s,
         )
 
     return declare

@@ -8,15 +8,19 @@ Every node's task is a step; nodes may say more about themselves in their metada
 called completed only when its writes are on disk, and a takeover goes on from the last checkpoint.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, cast
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
+from langgraph.runtime import RunControl
 from langgraph.types import Command
 from pydantic import JsonValue, TypeAdapter
 
@@ -27,19 +31,23 @@ from holdfast.events.catalog import (
     Event,
     register_custom,
 )
+from holdfast.orchestrator.executors.abilities import Abilities
+from holdfast.orchestrator.executors.langgraph_retries import Retries
 from holdfast.orchestrator.executors.langgraph_saver import (
     FencedSaver,
     Pool,
     checkpoint_pool,
-    reachable,
 )
-from holdfast.orchestrator.executors.langgraph_talk import Transcript, text_of
+from holdfast.orchestrator.executors.langgraph_talk import Transcript
 from holdfast.orchestrator.executors.langgraph_tasks import Tasks
 from holdfast.orchestrator.executors.langgraph_waits import answers, wait_for_answers
+from holdfast.orchestrator.executors.langgraph_words import text_of
 from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.workflow import Resources, Workflow, source_version
 
-Graph = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
+Runnable = Pregel[Any, Any, Any, Any]
+Graph = StateGraph[Any, Any, Any, Any] | Runnable
+"""A graph, compiled or not, or an `@entrypoint` of the functional API."""
 
 # A graph that takes more supersteps than this has lost its way; LangGraph's own default is 25.
 RECURSION_LIMIT = 100
@@ -57,11 +65,14 @@ class GraphUpdate(CustomEvent):
 class LangGraphExecutor:
     """Streams a graph's run into the log."""
 
+    abilities: ClassVar[Abilities] = Abilities(resumes="node")
+
     name: str
-    graph: CompiledStateGraph[Any, Any, Any, Any]
+    graph: Runnable
     to_state: Callable[[Any], Any]
     to_result: Callable[[Any], JsonValue]
     _pool: Pool | None = None
+    _controls: dict[Scribe, RunControl] = field(default_factory=dict[Scribe, RunControl])
 
     async def open(self, resources: Resources) -> None:
         """Connect to the checkpoints; one pool serves every graph of the process."""
@@ -83,40 +94,48 @@ class LangGraphExecutor:
             on_checkpoint=_Checkpoints(scribe).saved,
         )
         graph = self.graph.copy(update={"checkpointer": saver})
-        config = self._config(scribe)
+        config = self._config(scribe, Retries(tasks.retrying))
         given = await self._given(graph, saver, config, scribe, tasks)
-        stream = graph.astream(
-            given,
-            config,
-            stream_mode=["tasks", "messages", "custom"],
-            version="v2",
-            durability="sync",
-            subgraphs=True,
-        )
-        async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", stream)) as chunks:
-            async for chunk in chunks:
-                await _take(chunk, tasks, transcript)
+        self._controls[scribe] = control = RunControl()
+        try:
+            await self._follow(
+                graph.astream(
+                    given,
+                    config,
+                    stream_mode=["tasks", "messages", "custom"],
+                    version="v2",
+                    durability="sync",
+                    subgraphs=True,
+                    control=control,
+                ),
+                tasks,
+                transcript,
+            )
+        except GraphDrained as drained:
+            # All that was begun is saved, and whoever goes on has nothing to do over.
+            raise asyncio.CancelledError(str(drained)) from drained
+        finally:
+            del self._controls[scribe]
         state = await graph.aget_state(config)
         await wait_for_answers(scribe, state.interrupts)
         return self.to_result(state.values)
 
-    async def forget(self, session: int) -> None:
-        """Delete the checkpoints of an erased session, those of other graphs too: not every worker loads every graph.
+    def drain(self, scribe: Scribe) -> bool:
+        """Stop when the nodes that run now are done; return False when none runs."""
+        control = self._controls.get(scribe)
+        if control is not None:
+            control.request_drain()
+        return control is not None
 
-        Raises StoreUnavailable.
-        """
-        assert self._pool is not None, "opened before it forgets"
-        with reachable():
-            async with self._pool.connection() as connection, connection.transaction():
-                for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
-                    await connection.execute(
-                        f"delete from {table} where starts_with(thread_id, %s)",  # noqa: S608 - a fixed name
-                        (_threads(session),),
-                    )
+    async def _follow(self, stream: Any, tasks: Tasks, transcript: Transcript) -> None:
+        async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", stream)) as chunks:
+            async for chunk in chunks:
+                await _take(chunk, tasks, transcript)
 
-    def _config(self, scribe: Scribe) -> RunnableConfig:
+    def _config(self, scribe: Scribe, retries: Retries) -> RunnableConfig:
         run = scribe.run
         return {
+            "callbacks": [retries],
             "configurable": {"thread_id": self._thread(run.session)},
             "metadata": {"holdfast_run": run.run_id},
             "run_name": self.name,
@@ -124,11 +143,12 @@ class LangGraphExecutor:
         }
 
     def _thread(self, session: int) -> str:
-        return f"{_threads(session)}{self.name}"
+        # Its name is how an erasure finds it, see holdfast.events.erasure_postgres.
+        return f"{session}/{self.name}"
 
     async def _given(
         self,
-        graph: CompiledStateGraph[Any, Any, Any, Any],
+        graph: Runnable,
         saver: FencedSaver,
         config: RunnableConfig,
         scribe: Scribe,
@@ -140,18 +160,15 @@ class LangGraphExecutor:
             return self.to_state(scribe.run.input)
         checkpoint_id = kept.checkpoint["id"]
         await scribe.emit(CheckpointRestored(checkpoint_id=checkpoint_id))
-        for task_id, wrote in (await saver.writes(config, tasks.unrecorded)).items():
-            await tasks.restore(task_id, wrote)
+        saved = await saver.writes(config, tasks.unrecorded)
+        # Inner ones first: what a subgraph said is its own, although the node that called it wrote it as well.
+        for task_id in sorted(saved, key=tasks.depth, reverse=True):
+            await tasks.restore(task_id, saved[task_id])
         state = await graph.aget_state(config)
         if not state.interrupts:
             return None
         await wait_for_answers(scribe, state.interrupts)
         return Command(resume=answers(scribe, state.interrupts))
-
-
-def _threads(session: int) -> str:
-    """Return what the names of all of a session's threads begin with."""
-    return f"{session}/"
 
 
 class _Checkpoints:
@@ -198,17 +215,18 @@ def langgraph_workflow(
 
     `input` is a type that pydantic can validate: what callers are told and checked against. `to_state` turns it into
     the graph's input (by default it is passed as it is), `to_result` turns the final state into the run's result (by
-    default the text of the last message). `version` names this version of the graph's code; without it the nodes'
-    names and sources are hashed.
+    default the text of the last message, or what an entrypoint returned). `version` names this version of the graph's
+    code; without it the nodes' names and sources are hashed.
     """
-    compiled = graph if isinstance(graph, CompiledStateGraph) else graph.compile()
+    compiled = graph if isinstance(graph, Pregel) else graph.compile()
     adapter: TypeAdapter[Any] = TypeAdapter(dict[str, Any] if input is None else input)
 
     def state_of(given: Any) -> Any:
         value = adapter.validate_python(given)
         return to_state(value) if to_state else value
 
-    executor = LangGraphExecutor(name, compiled, state_of, to_result or _last_text)
+    default = _last_text if isinstance(compiled, CompiledStateGraph) else _returned
+    executor = LangGraphExecutor(name, compiled, state_of, to_result or default)
     return Workflow(
         name=name,
         version=version or source_version(*_sources(compiled)),
@@ -218,20 +236,23 @@ def langgraph_workflow(
     )
 
 
-def _sources(graph: CompiledStateGraph[Any, Any, Any, Any]) -> list[Any]:
+def _sources(graph: Runnable) -> list[Any]:
     """Return what the graph's behaviour is made of: its nodes' functions."""
-    found: list[Any] = []
-    for node in graph.builder.nodes.values():
-        runnable = node.runnable
-        found.append(
-            getattr(runnable, "afunc", None) or getattr(runnable, "func", None) or runnable
-        )
-    return found
+    if isinstance(graph, CompiledStateGraph):
+        runnables = [node.runnable for node in graph.builder.nodes.values()]
+    else:
+        runnables = [node.bound for node in graph.nodes.values()]
+    return [getattr(one, "afunc", None) or getattr(one, "func", None) or one for one in runnables]
 
 
 def _last_text(state: Any) -> JsonValue:
     messages = cast("dict[str, Any]", state).get("messages") if isinstance(state, dict) else None
     return text_of(messages[-1]) if messages else None
+
+
+def _returned(value: Any) -> JsonValue:
+    """Return what an entrypoint returned."""
+    return text_of(value) if isinstance(value, BaseMessage) else value
 
 
 __all__ = ["GraphUpdate", "LangGraphExecutor", "langgraph_workflow"]

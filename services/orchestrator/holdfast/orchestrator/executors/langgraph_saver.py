@@ -23,15 +23,13 @@ from psycopg import AsyncConnection, Error, InterfaceError, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from holdfast.events.erasure_postgres import CHECKPOINT_SCHEMA
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.pool_postgres import IDLE_IN_TRANSACTION_TIMEOUT_S
 from holdfast.orchestrator.session_log import Fenced
 
 # Two connections a worker: checkpoints are a few a second and graph, some milliseconds each.
 CHECKPOINT_CONNECTIONS = 2
-
-# The checkpointer brings its own tables; a schema of their own keeps them apart from the log's.
-SCHEMA = "langgraph"
 
 # A task that is saved but not recorded is of the last superstep or the one before, in each subgraph: this is many.
 WRITES_LOOK_BACK = 20
@@ -60,7 +58,7 @@ async def checkpoint_pool(database_url: str) -> AsyncGenerator[Pool, None]:
             "row_factory": dict_row,
             # A process that is stopped in the middle of a checkpoint holds its session's row, and keeps it from being
             # taken over: it is thrown out before a lease of the shipped length is over.
-            "options": f"-c search_path={SCHEMA},public -c lock_timeout=2s"
+            "options": f"-c search_path={CHECKPOINT_SCHEMA},public -c lock_timeout=2s"
             f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_S:.0f}s",
         },
     )
@@ -84,7 +82,7 @@ async def _set_up(connection: AsyncConnection[DictRow]) -> None:
             break
         await asyncio.sleep(SETUP_RETRY_S)
     try:
-        await connection.execute(f"create schema if not exists {SCHEMA}")
+        await connection.execute(f"create schema if not exists {CHECKPOINT_SCHEMA}")
         await AsyncPostgresSaver(connection).setup()
     finally:
         await connection.execute("select pg_advisory_unlock(%s)", (_SETUP_LOCK,))

@@ -20,12 +20,18 @@ from holdfast.events.catalog import (
     ReasoningDelta,
     ReasoningStarted,
     Role,
-    ToolCompleted,
     ToolStarted,
-    Usage,
 )
 from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import ms_since
+from holdfast.orchestrator.executors.arguments import Arguments
+from holdfast.orchestrator.executors.langgraph_words import (
+    is_answer,
+    returned,
+    text_of,
+    thought_of,
+    usage_of,
+)
 from holdfast.orchestrator.scribe import Scribe
 
 _ROLES: dict[str, Role] = {"ai": "assistant", "human": "user", "system": "system", "tool": "tool"}
@@ -44,6 +50,7 @@ class _Streaming:
     thinking: bool = False
     said: bool = False
     whole: AIMessageChunk | None = None
+    calls: dict[int, Arguments] = field(default_factory=dict[int, Arguments])
 
 
 class Transcript:
@@ -63,7 +70,10 @@ class Transcript:
     async def take(self, message: BaseMessage, at: Context) -> None:
         """Record a piece, or a whole message, of the task whose context is `at`."""
         lc_id = message.id or ""
-        shown = self._scribe.recorded(_key(lc_id)) and at.step not in self._redone
+        # A node that is done over repeats what its subgraph said, which stands as it is unless that is done over too.
+        teller = self._scribe.result(_key(lc_id))
+        step = teller if isinstance(teller, str) else at.step
+        shown = self._scribe.recorded(_key(lc_id)) and step not in self._redone
         if shown or lc_id in self._done:
             return
         if isinstance(message, AIMessageChunk):
@@ -77,14 +87,29 @@ class Transcript:
     async def restore(self, message: BaseMessage, at: Context) -> None:
         """Record a whole message of a task that has saved it, unless that is recorded: its attempt may have died."""
         lc_id = message.id or ""
-        if self._scribe.recorded(_key(lc_id)):
-            if not isinstance(message, ToolMessage) and text_of(message):
-                self._message_id(at)  # the next one's id counts on it
+        if isinstance(message, AIMessage) and is_answer(message):
+            await self._restore_answer(lc_id, message, at)
+        elif not self._scribe.recorded(_key(lc_id)):
+            await self._whole(lc_id, message, at)
+        elif not isinstance(message, ToolMessage) and text_of(message):
+            self._message_id(at)  # the next one's id counts on it
+
+    async def _restore_answer(self, lc_id: str, message: AIMessage, at: Context) -> None:
+        """Record what is missing of a model's answer; the attempt that began to show it did not live to end it."""
+        message_id, content = self._message_id(at), text_of(message)
+        self._done.add(lc_id)
+        if self._scribe.recorded(_call_key(lc_id)):
             return
-        message_id = await self._whole(lc_id, message, at)
-        if message_id and isinstance(message, AIMessage) and message.response_metadata:
-            # A model's answer: the attempt that began to show it did not live to end the call.
-            await self._end_call(message_id, message, at, duration_ms=0, first_ms=None)
+        if thought := thought_of(message):
+            reasoning_id = f"{message_id}.reasoning"
+            await self._scribe.emit(ReasoningStarted(reasoning_id=reasoning_id), at)
+            whole = ReasoningCompleted(reasoning_id=reasoning_id, content=thought, duration_ms=0)
+            await self._scribe.emit(whole, at)
+        if content and not self._scribe.recorded(_key(lc_id)):
+            await self._scribe.emit(MessageStarted(message_id=message_id), at)
+            done = MessageCompleted(message_id=message_id, content=content, duration_ms=0)
+            await self._told(done, lc_id, at)
+        await self._end_call(lc_id, message_id, message, at, duration_ms=0, first_ms=None)
 
     async def end_task(self, step: str) -> None:
         """End what a finished task left open."""
@@ -103,12 +128,24 @@ class Transcript:
             model = chunk.response_metadata.get("model_name")
             await scribe.emit(LlmStarted(call_id=f"{stream.message_id}.llm", model=model), at)
         stream.whole = chunk if stream.whole is None else stream.whole + chunk
-        if thought := str(chunk.additional_kwargs.get("reasoning_content") or ""):
+        if thought := thought_of(chunk):
             await self._think(stream, thought)
         if text := text_of(chunk):
             await self._say(stream, text)
+        for call in chunk.tool_call_chunks:
+            await self._argue(stream, dict(call))
         if chunk.chunk_position == "last":
             await self._end(lc_id)
+
+    async def _argue(self, stream: _Streaming, call: dict[str, Any]) -> None:
+        """Show a tool call while the model writes it."""
+        index = call.get("index") or 0
+        arguments = stream.calls.get(index)
+        if arguments is None and call.get("name") and call.get("id"):
+            arguments = Arguments(self._scribe, call["id"], call["name"], stream.at)
+            stream.calls[index] = arguments
+        if arguments is not None:
+            await arguments.add(call.get("args") or "")
 
     async def _think(self, stream: _Streaming, text: str) -> None:
         reasoning_id = f"{stream.message_id}.reasoning"
@@ -139,7 +176,7 @@ class Transcript:
         await self._scribe.delta(MessageDelta(message_id=stream.message_id, text=text), stream.at)
 
     async def _end(self, lc_id: str) -> None:
-        scribe, stream = self._scribe, self._streaming.pop(lc_id)
+        stream = self._streaming.pop(lc_id)
         whole = stream.whole
         await self._end_thought(stream)
         if stream.said:
@@ -148,9 +185,10 @@ class Transcript:
                 content=stream.text,
                 duration_ms=ms_since(stream.began),
             )
-            await scribe.emit(done, stream.at, key=self._key_of(_key(lc_id), stream.at))
+            await self._told(done, lc_id, stream.at)
         self._done.add(lc_id)
         await self._end_call(
+            lc_id,
             stream.message_id,
             whole,
             stream.at,
@@ -160,6 +198,7 @@ class Transcript:
 
     async def _end_call(
         self,
+        lc_id: str,
         message_id: str,
         whole: AIMessage | None,
         at: Context,
@@ -177,8 +216,12 @@ class Transcript:
             time_to_first_token_ms=first_ms,
             finish_reason=metadata.get("finish_reason"),
         )
-        await self._scribe.emit(event, at)
-        for call in whole.tool_calls if whole else []:
+        await self._scribe.emit(event, at, key=self._key_of(_call_key(lc_id), at))
+        if whole is not None:
+            await self._calls_of(whole, at)
+
+    async def _calls_of(self, message: AIMessage, at: Context) -> None:
+        for call in message.tool_calls:
             tool = ToolStarted(call_id=call["id"] or "", name=call["name"], args=call["args"])
             await self._scribe.emit(tool, at, key=self._key_of(f"tool:{call['id']}/started", at))
 
@@ -188,15 +231,10 @@ class Transcript:
         if lc_id:
             self._done.add(lc_id)
         if isinstance(message, ToolMessage):
-            done = ToolCompleted(
-                call_id=message.tool_call_id,
-                name=message.name or "tool",
-                result=text_of(message),
-                content_type="text/plain",
-                duration_ms=0,
-            )
-            await self._scribe.emit(done, at, key=key)
+            await self._scribe.emit(returned(message), at, key=key)
             return None
+        if isinstance(message, AIMessage):
+            await self._calls_of(message, at)
         content = text_of(message)
         if not content:
             return None
@@ -204,8 +242,14 @@ class Transcript:
         role = _ROLES.get(message.type, "assistant")
         await self._scribe.emit(MessageStarted(message_id=message_id, role=role), at)
         event = MessageCompleted(message_id=message_id, role=role, content=content, duration_ms=0)
-        await self._scribe.emit(event, at, key=key)
+        await self._told(event, lc_id, at)
         return message_id
+
+    async def _told(self, event: MessageCompleted, lc_id: str, at: Context) -> None:
+        """Record a whole message, and which step told it."""
+        key = self._key_of(_key(lc_id), at) if lc_id else None
+        kept = [self._scribe.remember(key, at.step)] if key else []
+        await self._scribe.emit(event, at, key=key, effects=kept)
 
     def _key_of(self, key: str, at: Context) -> str | None:
         """Return the key to record something under; none where a step that is done over shows it again."""
@@ -222,25 +266,5 @@ def _key(lc_id: str) -> str:
     return f"message:{lc_id}"
 
 
-def text_of(message: BaseMessage) -> str:
-    """Return a message's text, whatever form its content has."""
-    content: Any = message.content
-    if isinstance(content, str):
-        return content
-    return "".join(
-        block if isinstance(block, str) else str(block.get("text", ""))
-        for block in content
-        if isinstance(block, str) or block.get("type") == "text"
-    )
-
-
-def usage_of(message: AIMessage | None) -> Usage | None:
-    """Return the tokens that a model's answer consumed, where the provider told."""
-    found = message.usage_metadata if message else None
-    if not found:
-        return None
-    return Usage(
-        input_tokens=found.get("input_tokens"),
-        output_tokens=found.get("output_tokens"),
-        total_tokens=found.get("total_tokens"),
-    )
+def _call_key(lc_id: str) -> str:
+    return f"llm:{lc_id}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
@@ -17,11 +18,13 @@ from holdfast.events.catalog import (
     StepCompleted,
     StepFailed,
     StepRestarted,
+    StepRetrying,
     StepStarted,
 )
 from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import ms_since
 from holdfast.orchestrator.executors.langgraph_talk import Transcript
+from holdfast.orchestrator.problems import error_info
 from holdfast.orchestrator.scribe import Missing, Scribe
 
 # What LangGraph writes for a task that is to be done over; everything else says that it is done.
@@ -63,7 +66,7 @@ class Tasks:
         if self._scribe.recorded(f"{_key(task_id)}/completed"):
             # LangGraph announces again what it only reads back: nothing of it may be withdrawn.
             return
-        lane = "/".join(part.partition(":")[0] for part in namespace) or None
+        lane = await self._lane(namespace)
         key = _key(task_id)
         at = self._scribe.where(step=key, agent=agent or name, lane=lane)
         task = self._tasks[task_id] = _Task(name, at, agent, saved=task_id in self._saved_early)
@@ -101,6 +104,19 @@ class Tasks:
             task.ended = True
             await self._complete(task)
 
+    async def retrying(
+        self, task_id: str, error: BaseException, next_try: int, waited_ms: int
+    ) -> None:
+        """Record that a task failed and is tried again; what the failed try showed is dropped."""
+        if (task := self._tasks.get(task_id)) is None:
+            return
+        # Its last pieces have been taken from the stream by now: LangGraph pauses before it tries again.
+        self._transcript.drop_task(task.at.step or "")
+        info = error_info(error)
+        event = StepRetrying(name=task.name, error=info, delay_ms=waited_ms, next_try=next_try)
+        await self._scribe.emit(event, task.at)
+        await self._scribe.emit(StepStarted(name=task.name), task.at)
+
     async def saved(self, task_id: str) -> None:
         """Take note that a task's writes are on disk."""
         task = self._tasks.get(task_id)
@@ -119,6 +135,12 @@ class Tasks:
             if key.endswith("/started")
         ]
         return [task for task in begun if not self._scribe.recorded(f"{_key(task)}/completed")]
+
+    def depth(self, task_id: str) -> int:
+        """Return how many subgraphs deep a task of an earlier attempt was."""
+        place = self._scribe.result(f"{_key(task_id)}/place")
+        lane = place.get("lane") if isinstance(place, dict) else None
+        return str(lane).count("/") + 1 if lane else 0
 
     async def restore(self, task_id: str, wrote: Sequence[tuple[str, Any]]) -> None:
         """Record, before the graph goes on, a task that an earlier attempt had saved but not recorded."""
@@ -180,6 +202,22 @@ class Tasks:
         self._stage.append(stage)
         effect = self._scribe.remember(f"stage#{n}", stage)
         await self._scribe.emit(event, at, key=f"stage#{n}", effects=[effect])
+
+    async def _lane(self, namespace: tuple[str, ...]) -> str | None:
+        """Return the lane of a subgraph: its node's name, numbered where the same one runs more than once."""
+        lane = ""
+        for part in namespace:
+            path = f"{lane}/{part.partition(':')[0]}".removeprefix("/")
+            for n in count(1):
+                # Kept, so that an attempt that meets them in another order calls them the same.
+                key = f"lane:{path}#{n}"
+                if isinstance(known := self._scribe.result(key), Missing):
+                    await self._scribe.keep(key, part)
+                    known = part
+                if known == part:
+                    lane = path if n == 1 else f"{path}#{n}"
+                    break
+        return lane or None
 
     def _known_stage(self) -> list[str]:
         """Return the stages that earlier attempts went through."""

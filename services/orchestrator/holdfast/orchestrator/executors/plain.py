@@ -1,16 +1,19 @@
 """Runs plain async functions: replayed from the top, with everything recorded skipped."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from holdfast.orchestrator.context import WorkflowContext
+from holdfast.orchestrator.executors.abilities import Abilities
 from holdfast.orchestrator.scribe import Scribe
 
 
 class PlainExecutor:
     """Calls `function(ctx, input)` with the run's input as the type that the function asks for."""
+
+    abilities: ClassVar[Abilities] = Abilities(resumes="call")
 
     def __init__(
         self, function: Callable[[WorkflowContext, Any], Awaitable[Any]], adapter: TypeAdapter[Any]

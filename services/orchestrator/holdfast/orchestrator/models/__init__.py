@@ -7,6 +7,7 @@
 from holdfast.orchestrator.models.chat import (
     ChatModel,
     Chunk,
+    FellBack,
     Finished,
     Message,
     ReasoningDelta,
@@ -15,12 +16,15 @@ from holdfast.orchestrator.models.chat import (
     ToolCallDelta,
 )
 from holdfast.orchestrator.models.errors import ModelError, ModelMisconfigured
+from holdfast.orchestrator.models.fallback import FallbackModel
 from holdfast.orchestrator.models.scripted import ScriptedClient
 from holdfast.orchestrator.models.settings import LlmSettings
 
 __all__ = [
     "ChatModel",
     "Chunk",
+    "FallbackModel",
+    "FellBack",
     "Finished",
     "LlmSettings",
     "Message",
@@ -38,7 +42,8 @@ __all__ = [
 def model_from_environment(settings: LlmSettings | None = None) -> ChatModel:
     """Return the configured provider's model, or the scripted one if no HOLDFAST_LLM_… is set.
 
-    Raises ModelMisconfigured that names every wrong variable. Opens no connection.
+    With fallback models configured, they stand in for it. Raises ModelMisconfigured that names
+    every wrong variable. Opens no connection.
     """
     chosen = settings or LlmSettings.from_environment()
     if chosen.base_url is None:
@@ -49,4 +54,5 @@ def model_from_environment(settings: LlmSettings | None = None) -> ChatModel:
         raise ModelMisconfigured(
             f"A real model needs {error.name}: pip install 'holdfast[orchestrator]'"
         ) from error
-    return ChatClient(chosen)
+    others = [ChatClient(other) for other in chosen.fallbacks()]
+    return FallbackModel([ChatClient(chosen), *others]) if others else ChatClient(chosen)

@@ -1,4 +1,4 @@
-"""What a workflow asks of a model and what it gets back: one method, four kinds of chunk.
+"""What a workflow asks of a model and what it gets back: one method, five kinds of chunk.
 
 Every model, real or scripted, is a `ChatModel`. A workflow reads chunks until `Finished`; an answer
 that does not end with `Finished` ends with a `ModelError`, so that half an answer is never taken
@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from holdfast.events.catalog.base import Milliseconds, Usage
+from holdfast.events.catalog.base import ErrorInfo, Milliseconds, Usage
 
 Message = Mapping[str, Any]
 """One message in the chat-completions form: at least `role` and `content`."""
@@ -62,7 +62,20 @@ class Finished:
     model: str
 
 
-Chunk = TextDelta | ReasoningDelta | ToolCallDelta | Finished
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """The model that was asked gave no answer, and another one is asked instead; nothing was shown yet."""
+
+    model: str
+    instead: str
+    error: ErrorInfo
+
+    def notice(self) -> str:
+        """Return what a reader is told."""
+        return f"{self.model} did not answer, {self.instead} answers instead. {self.error.message}"
+
+
+Chunk = TextDelta | ReasoningDelta | ToolCallDelta | FellBack | Finished
 
 
 class ChatModel(Protocol):

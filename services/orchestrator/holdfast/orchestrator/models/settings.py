@@ -36,6 +36,13 @@ class LlmSettings(BaseSettings):
     base_url: str | None = Field(default=None, description="such as https://api.openai.com/v1")
     api_key: SecretStr | None = Field(default=None, description="not needed by most local servers")
     model: str | None = Field(default=None, description="the model's name at the provider")
+    fallback_models: str = Field(
+        default="", description="models to ask when that one gives no answer, separated by commas"
+    )
+    fallback_base_url: str | None = Field(
+        default=None, description="where the fallback models are, if not at the same provider"
+    )
+    fallback_api_key: SecretStr | None = Field(default=None, description="the key for there")
 
     # TCP and TLS take 3 round trips: 10 s forgives a lost SYN twice (1 s + 2 s) on a slow path.
     connect_timeout_s: Wait = 10
@@ -55,7 +62,7 @@ class LlmSettings(BaseSettings):
     # The pace of the scripted offline model: 5 ms a word is 200 words/s.
     offline_token_delay_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.005
 
-    @field_validator("base_url")
+    @field_validator("base_url", "fallback_base_url")
     @classmethod
     def _is_a_base(cls, value: str | None) -> str | None:
         if value is None:
@@ -86,7 +93,26 @@ class LlmSettings(BaseSettings):
             raise ValueError(
                 "HOLDFAST_LLM_MODEL is missing: which of the provider's models is to be used?"
             )
+        if self.fallback_models and self.base_url is None:
+            raise ValueError("HOLDFAST_LLM_FALLBACK_MODELS needs a real model to stand in for")
+        elsewhere = self.fallback_base_url is not None or self.fallback_api_key is not None
+        if elsewhere and not self.fallback_models:
+            raise ValueError(
+                "HOLDFAST_LLM_FALLBACK_MODELS is missing: which models are to stand in?"
+            )
+        if self.fallback_api_key is not None and self.fallback_base_url is None:
+            raise ValueError("HOLDFAST_LLM_FALLBACK_API_KEY needs HOLDFAST_LLM_FALLBACK_BASE_URL")
         return self
+
+    def fallbacks(self) -> list["LlmSettings"]:
+        """Return the settings of the models that stand in, in order."""
+        where: dict[str, object] = {}
+        if self.fallback_base_url is not None:
+            # The first provider's key is none of the second's business.
+            where = {"base_url": self.fallback_base_url, "api_key": self.fallback_api_key}
+        names = [name.strip() for name in self.fallback_models.split(",") if name.strip()]
+        alone = {"fallback_models": "", "fallback_base_url": None, "fallback_api_key": None}
+        return [self.model_copy(update={**alone, **where, "model": name}) for name in names]
 
     @classmethod
     def from_environment(cls) -> Self:

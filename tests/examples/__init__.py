@@ -1,0 +1,1 @@
+"""The examples, each run by a test."""

@@ -1,0 +1,1 @@
+"""One story, told by every kind of agent."""
