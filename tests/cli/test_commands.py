@@ -262,6 +262,15 @@ def test_an_answer_is_json_or_else_text(gateway: FakeGateway, server: Scripted):
     assert [r.json["value"] for r in server.requests] == [True, {"a": 1}, "ship it"]
 
 
+def test_a_run_is_steered_with_json_or_text(gateway: FakeGateway, server: Scripted):
+    gateway.answers["/v1/runs/r1/input"] = {"run_id": "r1"}
+
+    result = holdfast("steer", "r1", "shorter, please")
+
+    assert (result.exit_code, result.stdout) == (0, "told run r1\n")
+    assert server.requests[0].json == {"value": "shorter, please"}
+
+
 def test_cancelling_says_what_was_asked(gateway: FakeGateway, server: Scripted):
     gateway.answers["/v1/runs/r1/cancel"] = {"run_id": "r1", "status": "running"}
 

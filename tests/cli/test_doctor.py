@@ -15,8 +15,8 @@ from holdfast.cli.checks_postgres import (
 )
 from holdfast.cli.checks_redis import judge_redis
 from holdfast.cli.findings import Level
+from holdfast.events.migrate import migrations
 from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
-from holdfast.gateway import app as gateway_app
 from holdfast.orchestrator.app import STORE_CONNECTIONS
 from holdfast.orchestrator.executors.langgraph_saver import CHECKPOINT_CONNECTIONS
 from tests.cli.gateway import FakeGateway
@@ -64,7 +64,7 @@ def test_connections_are_added_up_over_all_processes():
 
 
 def test_what_is_added_up_is_what_the_services_open():
-    pools = gateway_app.POOL_MAX, STORE_CONNECTIONS + 1 + CHECKPOINT_CONNECTIONS
+    pools = GATEWAY_CONNECTIONS, STORE_CONNECTIONS + 1 + CHECKPOINT_CONNECTIONS
 
     assert pools == (GATEWAY_CONNECTIONS, WORKER_CONNECTIONS)
 
@@ -191,7 +191,7 @@ def test_real_servers_that_are_well_are_found_well(
 
     assert result.exit_code == 0, result.output
     assert "FAIL" not in result.stdout
-    assert "schema: 0001" in result.stdout
+    assert f"schema: {migrations()[-1].number:04}" in result.stdout
 
 
 @pytest.mark.postgres

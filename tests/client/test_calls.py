@@ -1,3 +1,4 @@
+import asyncio
 import random
 from datetime import UTC, datetime
 
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.client import AnswerInvalid, Backoff, Holdfast, ProblemError, Unreachable
+from holdfast.client.blocking import publish
 from tests.client.scripted import QuickClock, Reply, Request, Scripted, body
 
 TICKET = {"run_id": "r1", "session_id": "s", "after": 7}
@@ -143,6 +145,7 @@ async def test_each_call_goes_to_its_route():
         await holdfast.run("r/1")
         await holdfast.cancel("r1", reason="why")
         await holdfast.answer("r1", "i1", {"ok": True})
+        await holdfast.steer("r1", "shorter")
         await holdfast.state("s", at=4)
         await holdfast.messages("s")
         await holdfast.workflows()
@@ -155,6 +158,7 @@ async def test_each_call_goes_to_its_route():
         "GET /v1/runs/r%2F1",
         "POST /v1/runs/r1/cancel",
         "POST /v1/runs/r1/input",
+        "POST /v1/runs/r1/input",
         "GET /v1/sessions/s/state?at=4",
         "GET /v1/sessions/s/messages",
         "GET /v1/workflows",
@@ -163,6 +167,7 @@ async def test_each_call_goes_to_its_route():
     assert server.requests[0].json == {"session_id": "s", "ttl_s": 60, "metadata": {"a": 1}}
     assert server.requests[4].json == {"reason": "why"}
     assert server.requests[5].json == {"input_id": "i1", "value": {"ok": True}}
+    assert server.requests[6].json == {"value": "shorter"}
     assert all("idempotency-key" in r.headers for r in server.requests if r.method == "POST")
 
 
@@ -243,3 +248,26 @@ def test_waits_grow_and_differ_between_clients():
     assert max(Backoff().delay(1, random.Random(n)) for n in range(50)) <= 0.4
     assert max(late) > 5
     assert len(set(late)) == 50
+
+
+async def test_an_own_event_is_published_once_however_often_the_call_is_made():
+    answer = {"session_id": "s", "after": 7}
+    async with scripted(503, answer).serve() as server, client(server.url) as holdfast:
+        after = await holdfast.publish("s", "custom.paid", {"amount": 1}, metadata={"by": "x"})
+
+        first, second = server.requests
+        assert after == 7
+        assert (first.method, first.path) == ("POST", "/v1/sessions/s/events")
+        assert first.json == {
+            "type": "custom.paid",
+            "data": {"amount": 1},
+            "metadata": {"by": "x"},
+        }
+        assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+async def test_a_program_without_a_loop_can_publish_too():
+    async with scripted({"session_id": "s", "after": 7}).serve() as server:
+        after = await asyncio.to_thread(publish, server.url, "s", "custom.paid", {"amount": 1})
+
+    assert after == 7

@@ -64,9 +64,18 @@ class World:
 
 
 def make_world(
-    point: Callable[[], Awaitable[None]] = no_point, *, seed: int = 1, **options: Any
+    point: Callable[[], Awaitable[None]] = no_point,
+    *,
+    seed: int = 1,
+    observer: Counting | None = None,
+    **options: Any,
 ) -> World:
-    log, stream, clock, seen = FakeLog(point), FakeStream(point), ManualClock(), Counting()
+    log, stream, clock, seen = (
+        FakeLog(point),
+        FakeStream(point),
+        ManualClock(),
+        observer or Counting(),
+    )
     hub = Hub(
         log,
         stream,

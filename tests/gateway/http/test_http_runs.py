@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from holdfast.events.catalog.run import InputRequested, RunCompleted, RunStarted
+from holdfast.events.commands import CommandKind
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.store import RunStatus, WorkflowInfo
+from holdfast.gateway.models import VALUE_BYTES_MAX
 from holdfast.gateway.principal import Principal, principal
 from holdfast.gateway.workflows import CACHE_S
 from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
@@ -338,6 +340,21 @@ async def test_an_answer_must_fit_what_was_asked_and_counts_once(served: Served)
     assert (second.status_code, second.json()["code"]) == (409, "input-answered")
 
 
+async def test_a_value_without_an_input_id_steers_the_run_though_it_asked_for_nothing(
+    served: Served,
+):
+    session_id, session = await served.session()
+    run_id = (await served.run(session_id))["run_id"]
+
+    told = await served.client.post(f"/v1/runs/{run_id}/input", json={"value": "shorter, please"})
+
+    assert (told.status_code, told.json()["run_id"]) == (202, run_id)
+    asked = await served.store.claims.pending([session])
+    assert [(c.run_id, c.body["value"]) for c in asked if c.kind is CommandKind.INPUT] == [
+        (run_id, "shorter, please")
+    ]
+
+
 async def test_a_broken_schema_does_not_lock_the_user_out(served: Served):
     run_id = await waiting_run(served, {"type": "nonsense"})
 
@@ -368,3 +385,15 @@ async def test_a_hint_that_fails_or_hangs_costs_the_caller_nothing(
 
     assert asked == 2
     assert [answer.status_code for answer in answers] == [201, 201]
+
+
+async def test_a_value_that_no_event_has_room_for_is_refused_at_the_door(served: Served):
+    """As bytes of the event: what is escaped there counts as it is written."""
+    run_id = await waiting_run(served, {"type": "string"})
+    path = f"/v1/runs/{run_id}/input"
+
+    for value in ("x" * (VALUE_BYTES_MAX - 1), "\u2028" * (VALUE_BYTES_MAX // 6)):
+        refused = await served.client.post(path, json={"input_id": "in-1", "value": value})
+        assert (refused.status_code, pointers(refused)) == (422, ["/value"])
+    largest = {"input_id": "in-1", "value": "x" * (VALUE_BYTES_MAX - 2)}
+    assert (await served.client.post(path, json=largest)).status_code == 202

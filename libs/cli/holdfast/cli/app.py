@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import database, doctor, runs, services, sessions, streams, verify, workflows
+from holdfast.cli import (
+    database,
+    doctor,
+    runs,
+    services,
+    sessions,
+    streams,
+    subscriptions,
+    verify,
+    workflows,
+)
 from holdfast.cli.exits import Exit, close_pipe
 from holdfast.cli.options import URL_VARIABLE, Common, UrlOption
 from holdfast.client.holdfast import DEFAULT_URL
@@ -29,6 +39,7 @@ for command, short in (
     (streams.tail, "Show a session's events as they come."),
     (streams.replay, "Show a session's past at its own pace."),
     (runs.answer, "Answer what a run waits for."),
+    (runs.steer, "Tell a run something it did not ask for."),
     (runs.cancel, "Ask for the end of a run."),
     (sessions.sessions, "List sessions."),
     (sessions.messages, "Show a session's messages."),
@@ -37,12 +48,14 @@ for command, short in (
     (workflows.workflows, "List what can be run."),
     (services.gateway, "Run one gateway."),
     (services.orchestrator, "Run one worker."),
+    (services.subscribe, "Run durable subscriptions."),
     (database.migrate, "Bring the database to this schema."),
     (database.schema, "Print the events' JSON Schema."),
     (doctor.doctor, "Check everything, and say what to do."),
     (verify.verify, "Prove that a deployment keeps its promises."),
 ):
     app.command(short_help=short)(command)
+app.add_typer(subscriptions.app)
 
 
 def _version(wanted: bool) -> None:

@@ -126,10 +126,7 @@ def answer(
       holdfast answer 0198c2 in_1 "ship it on Friday"
     """
     my = caller(context, url, as_json)
-    try:
-        given: Any = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        given = value
+    given = _json_or_text(value)
 
     async def work() -> dict[str, Any]:
         async with my.client() as client:
@@ -140,6 +137,41 @@ def answer(
         my.output.json(answered)
     else:
         my.output.line(f"answered {input_id} of run {run}")
+
+
+def steer(
+    context: typer.Context,
+    run: RunArgument,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="JSON; anything that isn't JSON is a text.")
+    ],
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell RUN something that it did not ask for; its workflow sees it in the order of telling.
+
+    \b
+    Example:
+      holdfast steer 0198c2 "shorter, please"
+    """
+    my = caller(context, url, as_json)
+
+    async def work() -> dict[str, Any]:
+        async with my.client() as client:
+            return await client.steer(run, _json_or_text(value))
+
+    steered = exits.run(my.output, work())
+    if my.output.as_json:
+        my.output.json(steered)
+    else:
+        my.output.line(f"told run {run}")
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
 
 
 def read_input(output: Output, text: str | None) -> Any:

@@ -116,6 +116,26 @@ def orchestrator(
     )
 
 
+def subscribe(
+    modules: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODULES]...", help="Modules or files that declare subscribers."),
+    ] = None,
+) -> None:
+    """Run durable subscriptions and projections; HOLDFAST_DATABASE_URL says where the log is.
+
+    Run as many of these as you like: each subscription has one holder, the others stand by.
+    Installed packages add theirs by entry points, `holdfast.subscribers`.
+
+    \b
+    Examples:
+      holdfast subscribe my_company.subscribers
+      holdfast subscribe holdfast.subscribe.run_statistics
+    """
+    environment = {"HOLDFAST_SUBSCRIBERS": ",".join(modules) if modules else None}
+    _serve("holdfast.subscribe.__main__", environment, extra="subscribe")
+
+
 def _workflows(output: Output, given: Sequence[str]) -> tuple[str, ...]:
     """Return what to load for `dev`: these, then the samples; nothing leaves it to the environment.
 
@@ -137,7 +157,7 @@ def _workflows(output: Output, given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _serve(
-    name: str, environment: Mapping[str, str | None], *, extra: str, unsafe_dev: bool
+    name: str, environment: Mapping[str, str | None], *, extra: str, unsafe_dev: bool = False
 ) -> None:
     service = _module(Output(), name, extra=extra)
     if unsafe_dev:

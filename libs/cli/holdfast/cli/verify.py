@@ -1,8 +1,10 @@
 """The command that proves a deployment: load, cuts, and everything that was seen held against the log."""
 
+import asyncio
 import re
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+import signal
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -18,8 +20,15 @@ from holdfast.cli.output import Output
 if TYPE_CHECKING:
     from holdfast.verify.report import Report
     from holdfast.verify.verification import Progress as Progressed
+    from holdfast.verify.verification import Verification
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+
+# How a shell is told of a signal.
+_SIGNALLED = 128
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOPPED = "stopped; the sessions are erased and their runs cancelled"
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -53,6 +62,14 @@ def verify(
     alone: Annotated[
         bool, typer.Option("--alone", help="Nobody else is here: also judge the gateways' gauges.")
     ] = False,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header",
+            metavar="'NAME: VALUE'",
+            help="Sent with every request, such as credentials; repeatable.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Choose as an earlier verification did.")
     ] = None,
@@ -65,13 +82,18 @@ def verify(
     Examples:
       holdfast verify --duration 10s
       holdfast verify --url http://a:8000 --url http://b:8000 --clients 100 --churn 1
+      holdfast verify --url https://a --header "Authorization: Bearer $TOKEN"
 
-    Exit status: 0 all kept; 1 something is broken, with a witness; 2 bad usage; 3 no gateway.
+    Ctrl-C and SIGTERM stop it: it ends its runs, reports on what it has seen so far and erases its
+    sessions. A second one leaves the report out, a third one leaves the sessions as they are.
+
+    Exit status: 0 all kept; 1 something is broken, with a witness; 2 bad usage; 3 no gateway;
+    130 or 143 stopped by SIGINT or SIGTERM.
     """
     my = caller(context, ",".join(url) if url else None, as_json)
     with _installed(my.output):
         from holdfast.verify.plan import Plan
-        from holdfast.verify.verification import Verification
+        from holdfast.verify.verification import Stopped, Verification
     given: dict[str, Any] = {} if seed is None else {"seed": seed}
     my.client()  # a URL that can't be one ends the command here
     try:
@@ -85,19 +107,75 @@ def verify(
             database_url=database_url,
             redis_url=redis_url,
             alone=alone,
+            headers=headers_of(header or []),
             **given,
         )
     except ValueError as error:
         bad_usage(my.output, str(error))
     with _progress() as tell:
-        report = exits.run(
-            my.output,
-            Verification(plan, tell).run(),
-            interrupted=lambda: "stopped; the sessions are erased and their runs cancelled",
-        )
+        verification = Verification(plan, tell)
+        signals: list[signal.Signals] = []
+        try:
+            report = exits.run(
+                my.output,
+                _stoppable(verification, signals),
+                interrupted=lambda: _STOPPED,
+            )
+        except (Stopped, typer.Exit) as error:
+            if not signals:
+                raise
+            if isinstance(error, Stopped):
+                my.output.notice(f"{error}; {_STOPPED}")
+            raise typer.Exit(_SIGNALLED + signals[0]) from None
     _show(my.output, report)
+    if signals:
+        my.output.notice(f"{signals[0].name}: {_STOPPED}")
+        raise typer.Exit(_SIGNALLED + signals[0])
     if not report.ok:
         raise typer.Exit(int(Exit.FAILED))
+
+
+async def _stoppable(verification: "Verification", signals: "list[signal.Signals]") -> "Report":
+    """Run a verification; the first signal stops it, the second cancels it. `signals` is what came."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(number: signal.Signals) -> None:
+        signals.append(number)
+        if len(signals) == 1:
+            verification.stop(number.name)
+            return
+        task.cancel()
+        for other in _STOPS:
+            # The next one ends it where it is.
+            loop.remove_signal_handler(other)
+            signal.signal(other, signal.default_int_handler)
+
+    for number in _STOPS:
+        # Windows has none of these: there Ctrl-C cancels at once.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop, number)
+    try:
+        return await verification.run()
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number in _STOPS:
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+def headers_of(lines: Sequence[str]) -> dict[str, str]:
+    """Return the headers of lines such as 'Name: value'. Raises ValueError."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            # Not shown whole: it may be a secret that somebody forgot to name.
+            raise ValueError("--header takes 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers
 
 
 def seconds(text: str) -> float:

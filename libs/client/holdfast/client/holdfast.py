@@ -138,6 +138,40 @@ class Holdfast:
             key=_key(idempotency_key),
         )
 
+    async def steer(self, run_id: str, value: Any, *, idempotency_key: str | None = None) -> Json:
+        """Tell a run something that it did not ask for; it sees what it is told in the order of telling."""
+        return await self._object(
+            "POST",
+            f"/v1/runs/{segment(run_id)}/input",
+            body={"value": value},
+            key=_key(idempotency_key),
+        )
+
+    async def publish(
+        self,
+        session_id: str,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> int:
+        """Publish an event of your own, of a type under `custom.`; it comes after the seq that is
+        returned.
+
+        A session's owner appends it; without one it waits for the next worker.
+        """
+        answer = await self._object(
+            "POST",
+            f"/v1/sessions/{segment(session_id)}/events",
+            body=present(type=type, data=data, metadata=metadata),
+            key=_key(idempotency_key),
+        )
+        try:
+            return int(answer["after"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise AnswerInvalid(self._wire.gateways.current, f"no position: {error}") from error
+
     async def erase(self, session_id: str) -> None:
         """Ask for the erasure of a session and of all its events, for good."""
         await self._wire.call("DELETE", f"/v1/sessions/{segment(session_id)}")

@@ -31,5 +31,7 @@ class DevOptions:
     # Keep what the services print in their log files only.
     quiet: bool = False
     orchestrator_command: tuple[str, ...] = (sys.executable, "-m", "holdfast.orchestrator")
+    # Runs the durable subscriptions that `app` declares; started only if there are some.
+    subscriber_command: tuple[str, ...] = (sys.executable, "-m", "holdfast.subscribe")
     gateway_command: tuple[str, ...] = (sys.executable, "-m", "holdfast.gateway")
     migrate: Callable[[str], Awaitable[None]] = migrate_events

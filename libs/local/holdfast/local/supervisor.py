@@ -10,7 +10,7 @@ dies, everything goes with it (`guard`).
 import os
 import signal
 import sys
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
@@ -27,6 +27,7 @@ from holdfast.local.ports import LOOPBACK, free_port, is_free
 from holdfast.local.processes import ProcessId
 from holdfast.local.server import ChildServer, Server
 from holdfast.local.service import Service
+from holdfast.local.subscribers import declares_subscriptions
 
 # Between a death and the next start: at once for an accident, no busy loop for a lasting fault.
 BACKOFF_MIN_SECONDS = 0.2
@@ -167,10 +168,16 @@ class Supervisor:
             env.setdefault("HOLDFAST_DRAIN_S", str(DRAIN_SECONDS))
             if options.app:
                 env["HOLDFAST_WORKFLOWS"] = ",".join(options.app)
+                env.setdefault("HOLDFAST_SUBSCRIBERS", ",".join(options.app))
             # What a service prints is seen when it is printed.
             env.setdefault("PYTHONUNBUFFERED", "1")
             orchestrators = [self._orchestrator(n + 1, env) for n in range(options.orchestrators)]
             gateways = [self._gateway(n + 1, port, env) for n, port in enumerate(ports)]
+            asked = options.app or "HOLDFAST_SUBSCRIBERS" in env
+            if asked and await anyio.to_thread.run_sync(
+                declares_subscriptions, options.subscriber_command, env, abandon_on_cancel=True
+            ):
+                orchestrators.append(self._subscriber(env))
             for service in orchestrators:
                 await keep(ORCHESTRATORS, service)
             for service in gateways:
@@ -183,27 +190,31 @@ class Supervisor:
 
     def _orchestrator(self, number: int, env: Mapping[str, str]) -> Service:
         name, port = f"orchestrator-{number}", self._draw_port()
-        return Service(
-            name,
-            self._options.orchestrator_command,
-            {**env, "HOLDFAST_WORKER_NAME": name, "HOLDFAST_OPS_PORT": str(port)},
-            host=LOOPBACK,
-            port=port,
-            log=self._data_dir.log_of(name),
-            quiet=self._options.quiet,
-        )
+        own = {"HOLDFAST_WORKER_NAME": name, "HOLDFAST_OPS_PORT": str(port)}
+        return self._service(name, self._options.orchestrator_command, {**env, **own}, port=port)
+
+    def _subscriber(self, env: Mapping[str, str]) -> Service:
+        name, port = "subscriber", self._draw_port()
+        own = {"HOLDFAST_SUBSCRIBER_NAME": name, "HOLDFAST_OPS_PORT": str(port)}
+        return self._service(name, self._options.subscriber_command, {**env, **own}, port=port)
 
     def _gateway(self, number: int, port: int, env: Mapping[str, str]) -> Service:
         name, host = f"gateway-{number}", self._options.host
-        return Service(
-            name,
-            self._options.gateway_command,
-            {**env, "HOLDFAST_HOST": host, "HOLDFAST_PORT": str(port)},
-            host=host,
-            port=port,
-            log=self._data_dir.log_of(name),
-            quiet=self._options.quiet,
-        )
+        own = {"HOLDFAST_HOST": host, "HOLDFAST_PORT": str(port)}
+        command = self._options.gateway_command
+        return self._service(name, command, {**env, **own}, port=port, host=host)
+
+    def _service(
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        port: int,
+        host: str = LOOPBACK,
+    ) -> Service:
+        log, quiet = self._data_dir.log_of(name), self._options.quiet
+        return Service(name, command, env, host=host, port=port, log=log, quiet=quiet)
 
     async def _until_ready(self, services: list[Service]) -> None:
         deadline = anyio.current_time() + READY_SECONDS

@@ -40,6 +40,7 @@ class Crowd:
         self._readers: list[tuple[Reader, asyncio.Task[None]]] = []
         self._of_session: dict[str, list[Reader]] = defaultdict(list)
         self._chance = random.Random(f"{plan.seed}/crowd")
+        self._arriving: list[asyncio.Task[None]] = []
         self._runs_read = 0
         self._calm = False
 
@@ -62,7 +63,7 @@ class Crowd:
         """Let all readers of sessions come, each in its time."""
         for number in range(self._plan.clients):
             session = self._sessions[number % len(self._sessions)]
-            self._group.create_task(self._arrive(number, session))
+            self._arriving.append(self._group.create_task(self._arrive(number, session)))
 
     async def _arrive(self, number: int, session: str) -> None:
         chance = random.Random(f"{self._plan.seed}/{number}/reader")
@@ -90,8 +91,10 @@ class Crowd:
             self._follow(name, session, Want(run_id=run_id), after, chance)
 
     def calm(self) -> None:
-        """Cut nobody any more."""
+        """Cut nobody any more, and let nobody come who has not come yet."""
         self._calm = True
+        for task in self._arriving:
+            task.cancel()
         for reader in self.readers:
             reader.calm()
 
@@ -128,6 +131,7 @@ class Crowd:
             churn=0.0 if self._calm else self._plan.churn,
             chance=chance,
             timeline=self._timeline,
+            headers=self._plan.headers,
         )
         self._of_session[session].append(reader)
         self._readers.append((reader, self._group.create_task(reader.follow())))

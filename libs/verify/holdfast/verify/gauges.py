@@ -29,7 +29,7 @@ Gauges = Mapping[str, Mapping[str, float]]
 async def read_gauges(plan: Plan) -> Gauges:
     """Return the gauges of each gateway that shows them."""
     found: dict[str, dict[str, float]] = {}
-    async with httpx2.AsyncClient(timeout=_READ_S) as http:
+    async with httpx2.AsyncClient(timeout=_READ_S, headers=dict(plan.headers)) as http:
         for url in plan.urls:
             try:
                 answer = await http.get(f"{url.rstrip('/')}/metrics")

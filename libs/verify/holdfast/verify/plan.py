@@ -1,5 +1,6 @@
 """What `holdfast verify` is to do, and the bounds that make it safe on a system that others use."""
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -28,6 +29,15 @@ PATIENCE_S = 60.0
 # Every session is named so: whoever finds one that was left behind knows whose it was.
 PREFIX = "verify-"
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?")
+
+# What a request for a stream says by itself, and what would change the meaning of a request.
+_OWN_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "last-event-id", "idempotency-key"}
+    | {"content-type", "content-length", "transfer-encoding", "connection"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -42,6 +52,7 @@ class Plan:
     database_url: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
     alone: bool = False  # nobody else uses the deployment, so that its gauges are ours
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # may be secret
     seed: int = field(default_factory=lambda: secrets.randbelow(2**32))
     patience_s: float = PATIENCE_S
 
@@ -57,6 +68,11 @@ class Plan:
                 f"{self.clients} clients that are cut {self.churn:g} times a second each are more than"
                 f" {CONNECTS_PER_S_MAX:g} connections a second: fewer clients, or less churn"
             )
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"{name!r} is no header: 'Name: value', in printable ASCII")
+            if name.lower() in _OWN_HEADERS:
+                raise ValueError(f"header {name!r} is the client's own")
         if self.redis_url and not self.database_url:
             raise ValueError("the window in Redis is found by way of Postgres: --database-url, too")
         if self.workflow != "ticker" and self.input is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from holdfast.verify.frames import FrameReader
@@ -40,6 +40,7 @@ class Reader:
         churn: float,
         chance: random.Random,
         timeline: Timeline,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.client = Client(name=name, session=session, want=want)
         self.connects: list[float] = []
@@ -48,6 +49,7 @@ class Reader:
         self._after = self._cursor = after
         self._gateways, self._turn = gateways, chance.randrange(len(gateways))
         self._churn, self._chance, self._timeline = churn, chance, timeline
+        self._headers = headers or {}
         self._cut: asyncio.Timeout | None = None
         self._asked_s: float | None = None
 
@@ -83,7 +85,9 @@ class Reader:
             self._asked_s = None
             asked = self._timeline.now()
             try:
-                stream = await RawStream.open(url, self.path, cursor=self._cursor)
+                stream = await RawStream.open(
+                    url, self.path, cursor=self._cursor, headers=self._headers
+                )
             except BROKEN:
                 await asyncio.sleep(self._chance.uniform(*RETRY_S))
                 continue

@@ -19,6 +19,7 @@ class Report:
     violations: Sequence[Violation]
     checked: Sequence[str]  # what the truth was made of
     notes: Sequence[str] = ()
+    stopped_by: str | None = None  # the signal that ended it before its time
 
     @property
     def ok(self) -> bool:
@@ -29,6 +30,7 @@ class Report:
         """Return it as one JSON value."""
         return {
             "ok": self.ok,
+            "stopped_by": self.stopped_by,
             "seed": self.seed,
             "sessions_named": f"{self.prefix}*",
             "seconds": round(self.seconds, 3),

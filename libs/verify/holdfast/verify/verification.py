@@ -1,14 +1,15 @@
 """`holdfast verify`: a load and a crowd in sessions of our own, then everything that was written down to the checker.
 
-Whatever happens, the sessions are erased and their runs with them.
+Whatever happens, the sessions are erased and their runs with them. Stopped in the middle, it checks what there is.
 """
 
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -35,6 +36,12 @@ LOOK_EVERY_S = 0.25
 CLEAN_S = 20.0
 CLEANERS = 8
 
+# Stopped, it waits for its runs to end and its clients to see it for as long. With the cleaning it is gone within the
+# 30 s that most give a process after SIGTERM, on a system that answers.
+STOP_S = 4.0
+
+T = TypeVar("T")
+
 _CREATED = 409  # the session is there: an earlier try of ours made it
 
 
@@ -46,6 +53,10 @@ class Progress:
     elapsed_s: float
     total_s: float
     delivered: int
+
+
+class Stopped(Exception):
+    """It was stopped before there was anything to check."""
 
 
 class Verification:
@@ -60,17 +71,27 @@ class Verification:
         self._timeline = Timeline()
         self._begun = self._timeline.now()
         self._notes: list[str] = []
+        self._stopping = asyncio.Event()
+        self._stopped_by: str | None = None
+
+    def stop(self, why: str) -> None:
+        """Start nothing more, cancel what runs, and report on what there was."""
+        self._stopped_by = self._stopped_by or why
+        self._stopping.set()
 
     async def run(self) -> Report:
-        """Do all of it. Raises Unreachable, ProblemError, AnswerInvalid, StoreUnavailable, StreamUnavailable."""
-        async with Holdfast(self._plan.urls) as client:
-            load = Load(self._plan, client, self._timeline)
-            await self._ready(client)
-            before = await read_gauges(self._plan)
+        """Do all of it. Raises Unreachable, ProblemError, AnswerInvalid, StoreUnavailable, StreamUnavailable, and
+        Stopped when it was stopped before its clients came.
+        """
+        plan = self._plan
+        async with Holdfast(plan.urls, headers=plan.headers) as client:
+            load = Load(plan, client, self._timeline)
+            await self._unless_stopped(self._ready(client))
+            before = await self._unless_stopped(read_gauges(plan))
             try:
                 for session in self._sessions:
-                    await self._create(client, load, session)
-                crowd = await self._let_run(load)
+                    await self._unless_stopped(self._create(client, load, session))
+                crowd = await self._let_run(client, load)
                 history = await self._gather(client, load, crowd.clients, before)
             except BaseExceptionGroup as group:
                 # One failure is what there is to say; the others are its echo.
@@ -89,7 +110,20 @@ class Verification:
                 violations=check(history),
                 checked=self._checked(),
                 notes=self._notes,
+                stopped_by=self._stopped_by,
             )
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Stopped(f"stopped by {self._stopped_by} before anything was checked")
+            return task.result()
+        finally:
+            task.cancel()
+            stop.cancel()
 
     async def _ready(self, client: Holdfast) -> None:
         known = {str(item["name"]): item for item in await client.workflows()}
@@ -111,7 +145,7 @@ class Verification:
             if error.status != _CREATED:
                 raise
 
-    async def _let_run(self, load: Load) -> Crowd:
+    async def _let_run(self, client: Holdfast, load: Load) -> Crowd:
         until = self._timeline.now() + self._plan.duration_s
         async with asyncio.TaskGroup() as group:
             crowd = Crowd(self._plan, self._sessions, self._timeline, group)
@@ -120,21 +154,25 @@ class Verification:
                 group.create_task(load.drive(session, until, crowd.on_run))
                 for session in self._sessions
             ]
-            while not all(driver.done() for driver in drivers):
+            while not all(driver.done() for driver in drivers) and not self._stopping.is_set():
                 self._tell("running", crowd)
                 if crowd.frames > FRAMES_MAX and not load.full:
                     load.full = True
                     self._notes.append(f"stopped early, with {crowd.frames:,} frames to check")
                 await asyncio.sleep(LOOK_EVERY_S)
+            for driver in drivers:
+                driver.cancel()  # without effect, unless it was stopped
             crowd.calm()
+            if self._stopping.is_set():
+                await self._cancel_runs(client, load, load.open)
             await self._runs_end(load, crowd)
             await self._all_seen(crowd)
             await crowd.leave()
         return crowd
 
     async def _runs_end(self, load: Load, crowd: Crowd) -> None:
-        deadline = self._timeline.now() + self._plan.patience_s
-        while load.open and self._timeline.now() < deadline:
+        begun = self._timeline.now()
+        while load.open and self._timeline.now() - begun < self._patience_s(self._plan.patience_s):
             self._tell("waiting for runs to end", crowd)
             for run_id in list(load.open):
                 await load.ended(run_id)
@@ -142,8 +180,8 @@ class Verification:
 
     async def _all_seen(self, crowd: Crowd) -> None:
         index = Index(History(logs=(await self._pages())[0]))
-        deadline = self._timeline.now() + BOUND_S
-        while crowd.behind(index) and self._timeline.now() < deadline:
+        begun = self._timeline.now()
+        while crowd.behind(index) and self._timeline.now() - begun < self._patience_s(BOUND_S):
             self._tell("waiting for clients", crowd)
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -180,14 +218,19 @@ class Verification:
             # When each was recorded is known from Postgres only, and comparable on one machine only.
             one_clock=rows is not None and all(_is_here(url) for url in plan.urls),
             seed=plan.seed,
+            # What was stopped had no time to come to rest: order, agreement and isolation hold all the same.
+            settled=not self._stopping.is_set(),
         )
+
+    def _patience_s(self, usual_s: float) -> float:
+        return min(usual_s, STOP_S) if self._stopping.is_set() else usual_s
 
     async def _pages(self) -> tuple[list[SessionLog], list[Copy]]:
         """Return the logs by the first gateway that answers, and every other gateway's copies of them."""
         logs: list[SessionLog] | None = None
         copies: list[Copy] = []
         failure: ClientError | None = None
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(headers=dict(self._plan.headers)) as http:
             for url in self._plan.urls:
                 pages = Pages(http, url)
                 try:
@@ -207,10 +250,8 @@ class Verification:
         async def clean(session: str) -> None:
             async with turn:
                 with suppress(ClientError):
-                    for run_id in [a.run_id for a in load.asks if a.session == session]:
-                        if run_id in load.open:
-                            with suppress(ProblemError):
-                                await client.cancel(run_id, reason="verify is over")
+                    asked = [ask.run_id for ask in load.asks if ask.session == session]
+                    await self._cancel_runs(client, load, asked)
                     # An erasure ends whatever is open, also a run whose start was never answered.
                     await client.erase(session)
                     return
@@ -219,6 +260,11 @@ class Verification:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLEAN_S):
                 await asyncio.gather(*(clean(session) for session in self._sessions))
+
+    async def _cancel_runs(self, client: Holdfast, load: Load, runs: Iterable[str]) -> None:
+        for run_id in [run_id for run_id in dict.fromkeys(runs) if run_id in load.open]:
+            with suppress(ProblemError):
+                await client.cancel(run_id, reason="verify is over")
 
     def _tell(self, phase: str, crowd: Crowd) -> None:
         elapsed = self._timeline.now() - self._begun

@@ -1,7 +1,7 @@
 """One request for a stream over a socket of its own: nothing between the bytes and whoever looks at them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,9 @@ class RawStream:
         }
 
     @classmethod
-    async def open(cls, url: str, path: str, *, cursor: int | None) -> "RawStream":
+    async def open(
+        cls, url: str, path: str, *, cursor: int | None, headers: Mapping[str, str]
+    ) -> "RawStream":
         """Ask for the stream at `path` after `cursor`. Raises one of BROKEN."""
         parts = urlsplit(url)
         secure = parts.scheme == "https"
@@ -47,6 +49,7 @@ class RawStream:
                     f"Host: {parts.netloc.rpartition('@')[2]}",
                     "Accept: text/event-stream",
                     "Accept-Encoding: identity",
+                    *(f"{name}: {value}" for name, value in headers.items()),
                     *([] if cursor is None else [f"Last-Event-ID: {cursor}"]),
                 ]
                 writer.write("\r\n".join([*lines, "", ""]).encode())

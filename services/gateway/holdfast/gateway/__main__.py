@@ -1,7 +1,8 @@
 """The gateway as a process: `python -m holdfast.gateway`. Settings come from the environment, see `settings`.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there, 2 when it was told wrongly,
-70 when its event loop stood still for too long (see `holdfast.events.watchdog`).
+70 when its event loop stood still for too long (see `holdfast.events.watchdog`), 75 when the database is not the log
+any more that it had opened: started again, it serves the one that is there.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from holdfast.gateway.settings import Settings, SettingsError, load_settings
 
 EXIT_MISSING = 1
 EXIT_USAGE = 2
+EXIT_LOG_CHANGED = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,15 +44,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def serve(settings: Settings) -> int:
     """Open what the gateway stands on, serve until a signal, drain, and close everything."""
     with Watchdog(settings.watchdog_s):
-        async with open_backends(settings) as backends:
-            return await serve_with(settings, backends)
+        changed = asyncio.Event()
+        async with open_backends(settings, on_changed=lambda _: changed.set()) as backends:
+            return await serve_with(settings, backends, changed)
 
 
-async def serve_with(settings: Settings, backends: Backends) -> int:
-    """Serve over backends that are open already."""
+async def serve_with(settings: Settings, backends: Backends, changed: asyncio.Event) -> int:
+    """Serve over backends that are open already, until a signal, or until it shows that the log has `changed`."""
     app = build(settings, lambda: nullcontext(backends))
     server = GatewayServer(server_config(settings, app), lambda: app.state.gateway)
-    await server.serve()
+
+    async def drain_when_changed() -> None:
+        await changed.wait()
+        server.should_exit = True
+
+    watching = asyncio.create_task(drain_when_changed(), name="log-changed")
+    try:
+        await server.serve()
+    finally:
+        watching.cancel()
+    if changed.is_set():
+        return EXIT_LOG_CHANGED
     return 0 if server.started else EXIT_MISSING
 
 

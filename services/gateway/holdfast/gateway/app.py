@@ -11,14 +11,25 @@ from fastapi import FastAPI
 
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StoreError, StoreUnavailable
+from holdfast.events.log_check_postgres import OnChanged
+from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, GATEWAY_RESERVED
 from holdfast.events.store import Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream import Publisher, Wakes, Window
 from holdfast.events.stream_redis import RedisStream
 from holdfast.events.watchdog import vitals
+from holdfast.gateway.admission import Admission
 from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
-from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.folding import Folding
+from holdfast.gateway.gateway import (
+    CONNECT_PATIENCE_S,
+    CONNECTS_MAX,
+    FOLD_PATIENCE_S,
+    FOLDS_MAX,
+    FOLDS_WAITING_MAX,
+    Gateway,
+)
 from holdfast.gateway.handover import Handover
 from holdfast.gateway.hosts import Hosts, answered_to
 from holdfast.gateway.hub import Hub
@@ -30,11 +41,10 @@ from holdfast.gateway.probe import Probe
 from holdfast.gateway.problems import install_problems
 from holdfast.gateway.routes import events, operations, replay, runs, sessions, state, streams
 from holdfast.gateway.routes import workflows as workflow_routes
+from holdfast.gateway.seats import Seats
 from holdfast.gateway.settings import Settings
+from holdfast.gateway.turnstile import Turnstile
 from holdfast.gateway.workflows import Workflows
-
-# Design of the whole: with six connections for each replica, sixteen replicas fit into Postgres' default of 100.
-POOL_MAX = 6
 
 # A Postgres that is started together with the gateway is up within seconds; after a minute somebody should look.
 STORE_WAIT_S = 60.0
@@ -82,7 +92,7 @@ def build(
                 settings, opened, metrics, clock or SystemClock(), chance or random.Random()
             )
             app.state.gateway = gateway
-            _watch(metrics, opened)
+            _watch(metrics, opened, gateway)
             async with gateway.hub:
                 yield
                 gateway.draining = True
@@ -103,6 +113,7 @@ def build(
     install_problems(app)
     install_openapi(app)
     # The last one added is the outermost.
+    app.add_middleware(Admission, gateway=lambda: app.state.gateway)
     app.add_middleware(Handover)
     app.add_middleware(Limits)
     app.add_middleware(Cors, origins=settings.cors_origins)
@@ -112,10 +123,15 @@ def build(
 
 
 @asynccontextmanager
-async def open_backends(settings: Settings) -> AsyncGenerator[Backends]:
-    """Open Postgres and Redis. Raises StoreError when the log can't be had or isn't safe."""
+async def open_backends(
+    settings: Settings, *, on_changed: OnChanged | None = None
+) -> AsyncGenerator[Backends]:
+    """Open Postgres and Redis. Raises StoreError when the log can't be had or isn't safe.
+
+    `on_changed` is called when the database turns out to be another log: nothing more is to be had from it then.
+    """
     async with AsyncExitStack() as stack:
-        store = await _open_store(settings)
+        store = await _open_store(settings, on_changed)
         stack.push_async_callback(store.close)
         await _check_durable(store, settings)
         # Opening this connects to nothing: a gateway without Redis starts, and serves a second late.
@@ -125,12 +141,18 @@ async def open_backends(settings: Settings) -> AsyncGenerator[Backends]:
         yield Backends(store, stream, stream, stream.wakes(), connections)
 
 
-async def _open_store(settings: Settings) -> PostgresStore:
+async def _open_store(settings: Settings, on_changed: OnChanged | None) -> PostgresStore:
     url = settings.database_url.get_secret_value()
     deadline = asyncio.get_running_loop().time() + STORE_WAIT_S
     while True:
         try:
-            return await open_store(url, pool_max=POOL_MAX, application_name="holdfast-gateway")
+            return await open_store(
+                url,
+                pool_max=GATEWAY_CONNECTIONS,
+                reserved=GATEWAY_RESERVED,
+                application_name="holdfast-gateway",
+                on_changed=on_changed,
+            )
         except StoreUnavailable as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise
@@ -147,11 +169,18 @@ async def _check_durable(store: Store, settings: Settings) -> None:
         )
 
 
-def _watch(metrics: Metrics, backends: Backends) -> None:
+def _watch(metrics: Metrics, backends: Backends, gateway: Gateway) -> None:
     for name, (text, read) in vitals(asyncio.get_running_loop()).items():
         metrics.watch(name, text, read)
     for what, count in backends.connections.items():
         metrics.watch(f"holdfast_{what}_connections", f"Open connections to {what}.", count)
+    admission = gateway.admission
+    metrics.watch(
+        "holdfast_sse_waiting", "Stream requests in line.", lambda: float(admission.waiting)
+    )
+    metrics.watch(
+        "holdfast_sse_connecting", "Stream requests being worked.", lambda: float(admission.inside)
+    )
 
 
 def _gateway(
@@ -181,4 +210,26 @@ def _gateway(
         probe=Probe(backends.store),
         clock=clock,
         chance=chance,
+        seats=Seats(
+            process_max=settings.streams_max,
+            address_max=settings.streams_per_address_max,
+            principal_max=settings.streams_per_principal_max,
+            session_max=settings.streams_per_session_max,
+        ),
+        admission=Turnstile(
+            clock,
+            hub.spawn,
+            inside_max=CONNECTS_MAX,
+            # Who waits is to be a stream: more than there may be needn't come.
+            waiting_max=settings.streams_max,
+            patience_s=CONNECT_PATIENCE_S,
+        ),
+        folds=Turnstile(
+            clock,
+            hub.spawn,
+            inside_max=FOLDS_MAX,
+            waiting_max=FOLDS_WAITING_MAX,
+            patience_s=FOLD_PATIENCE_S,
+        ),
+        folding=Folding(backends.store.reader, backends.store.snapshots, hub.spawn),
     )

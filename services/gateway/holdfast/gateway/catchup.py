@@ -5,6 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from holdfast.events.clock import Clock
+from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import PAGE_EVENTS_MAX, Reader
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.observer import Observer
@@ -12,11 +13,12 @@ from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Piece
 from holdfast.gateway.selection import Selection
 from holdfast.gateway.sift import sift
-from holdfast.gateway.tasks import Spawn, fail, succeed
+from holdfast.gateway.tasks import Flight, Spawn
 
-# Pages being read at once: each holds a connection of the gateway's few for about 2 ms. 8 × 500 events per 2 ms is
-# more than the loop can send; the rest of a reconnect storm waits here instead of in the pool.
-READS_MAX = 8
+# Pages being read at once: as many as the gateway has connections that are not reserved, each for about 2 ms. 4 × 500
+# events per 2 ms is more than the loop can send; the rest of a reconnect storm waits here instead of in the pool, where
+# it would keep everybody else waiting.
+READS_MAX = 4
 
 # Seqs that one filtered page looks through: some 50 ms of Postgres when nothing matches, far from the timeout of a
 # statement. The page says how far it looked, and the next one goes on there.
@@ -57,7 +59,7 @@ class Catchup:
         self._reader, self._spawn, self._clock = reader, spawn, clock
         self._options, self._observer = options, observer
         self._reading = asyncio.Semaphore(READS_MAX)
-        self._flights: dict[Key, asyncio.Future[Leaf]] = {}
+        self._flights: dict[Key, Flight[Leaf]] = {}
         self._kept: OrderedDict[Key, tuple[float, Leaf]] = OrderedDict()
         self.bytes = 0
 
@@ -74,7 +76,7 @@ class Catchup:
             self._observer.page(shared=True)
             return kept[1]
         if (flight := self._flights.get(key)) is not None:
-            leaf = await asyncio.shield(flight)
+            leaf = await flight.wait()
             if leaf.through > after:
                 self._observer.page(shared=True)
                 return leaf
@@ -83,10 +85,9 @@ class Catchup:
         flight = self._flights.get(key)
         self._observer.page(shared=flight is not None)
         if flight is None:
-            flight = self._flights[key] = asyncio.get_running_loop().create_future()
+            flight = self._flights[key] = Flight()
             self._spawn(self._fly(key, flight, session, selection, after, until))
-        # Shielded: the first to ask may leave, the others still wait for it.
-        return await asyncio.shield(flight)
+        return await flight.wait()
 
     def forget(self, session: int) -> None:
         """Drop what is kept of a session, and let no page stay that is on its way: it was erased, or the store lost
@@ -100,7 +101,7 @@ class Catchup:
     async def _fly(
         self,
         key: Key,
-        flight: asyncio.Future[Leaf],
+        flight: Flight[Leaf],
         session: int,
         selection: Selection,
         after: int,
@@ -108,21 +109,25 @@ class Catchup:
     ) -> None:
         try:
             async with self._reading:
+                if not flight.wanted:
+                    # All who asked have left while it waited: the next one begins anew.
+                    self._land(key, flight)
+                    return
                 leaf = await self._read(session, selection, after, until)
         except Exception as error:  # noqa: BLE001  # whoever waits gets it, whatever it is
             self._land(key, flight)
-            fail(flight, error)
+            flight.fail(error)
         except BaseException:
             self._land(key, flight)
-            flight.cancel()
+            flight.fail(StoreUnavailable("the gateway is stopping"))
             raise
         else:
             # An empty page is true for a moment only; one with events stays true, unless it was forgotten meanwhile.
             if self._land(key, flight) and leaf.pieces:
                 self._keep(key, leaf)
-            succeed(flight, leaf)
+            flight.land(leaf)
 
-    def _land(self, key: Key, flight: asyncio.Future[Leaf]) -> bool:
+    def _land(self, key: Key, flight: Flight[Leaf]) -> bool:
         """End a flight; return whether it is still the one for its page."""
         if self._flights.get(key) is not flight:
             return False

@@ -6,25 +6,27 @@ reads pages from the store and comes back.
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
 import structlog
 
 from holdfast.events.clock import Clock
-from holdfast.events.errors import SessionUnknown
+from holdfast.events.errors import SessionUnknown, StoreUnavailable
 from holdfast.events.store import Reader
 from holdfast.events.stream import Wakes, Window
 from holdfast.gateway.catchup import Catchup
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
+from holdfast.gateway.lookups import Lookups
 from holdfast.gateway.observer import Observer, Silent
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.pulses import Pulses
 from holdfast.gateway.request import Sources, SubscriptionRequest
 from holdfast.gateway.subscription import Subscription
 from holdfast.gateway.tail import Tail
-from holdfast.gateway.tasks import Tasks, fail, succeed
+from holdfast.gateway.tasks import Flight, Tasks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -32,8 +34,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 DRAIN_WAVES = 10
 
 # A subscribe is answered within a millisecond. A Redis that hangs may cost a new session's first readers this much and
-# no more: what they ask for is in the store.
+# no more: what they ask for is in the store. After one that wasn't answered, others don't wait for as long: else a wave
+# of clients with new sessions would come in at the pace of these deadlines.
 WATCH_DEADLINE_S = 1.0
+WATCH_DISTRUST_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,13 @@ class Hub:
         self._observer = observer or Silent()
         self._tasks = Tasks(clock)
         self._feeds: dict[int, Feed] = {}
-        self._starting: dict[int, asyncio.Future[None]] = {}
+        self._starting: dict[int, Flight[None]] = {}
         self._leaving: dict[int, asyncio.Task[None]] = {}
-        self._subscriptions: dict[Subscription, None] = {}
+        # Each with what is to be done when it is over.
+        self._subscriptions: dict[Subscription, Callable[[], object]] = {}
+        self._watch_distrusted_until = clock.monotonic()
+        self.spawn = self._tasks.spawn
+        self.lookups = Lookups(self.spawn)
         self._pulses = Pulses(reader, self._tasks.spawn)
         self._catchup = Catchup(reader, self._tasks.spawn, clock, self.options, self._observer)
         self._tail = Tail(
@@ -89,6 +97,7 @@ class Hub:
             reader=reader,
             catchup=self._catchup,
             pulses=self._pulses,
+            lookups=self.lookups,
             tail=self._tail,
             clock=clock,
             chance=chance,
@@ -117,18 +126,26 @@ class Hub:
         """How many subscriptions are open."""
         return len(self._subscriptions)
 
-    async def subscribe(self, request: SubscriptionRequest) -> Subscription:
+    async def subscribe(
+        self, request: SubscriptionRequest, *, on_close: Callable[[], object] = lambda: None
+    ) -> Subscription:
         """Begin to follow a session. Close what you get, unless you give it to an EventStreamResponse.
+
+        `on_close` is called when it has ended, and also when it never begins.
 
         Raises StoreUnavailable when nothing can be told without Postgres, SessionUnknown when the session is not
         there. While the hub drains, the subscription ends as soon as it began, with the words of a drain.
         """
-        feed = await self._feed(request.session)
+        try:
+            feed = await self._feed(request.session)
+        except BaseException:
+            on_close()
+            raise
         subscription = Subscription(request, feed, self._sources, self._left)
         # Join before anything is read: what is published in between then arrives twice, in the page and in the
         # ring, and the cursor drops the second copy. The other order can lose it.
         feed.join(subscription)
-        self._subscriptions[subscription] = None
+        self._subscriptions[subscription] = on_close
         self._observer.subscribed()
         try:
             await subscription.open()
@@ -181,13 +198,13 @@ class Hub:
         while (feed := self._feeds.get(session)) is None:
             start = self._starting.get(session)
             if start is None:
-                start = self._starting[session] = asyncio.get_running_loop().create_future()
+                start = self._starting[session] = Flight()
                 self._tasks.spawn(self._start(session, start))
             # All first subscribers wait for the same start; one that leaves doesn't stop it.
-            await asyncio.shield(start)
+            await start.wait()
         return feed
 
-    async def _start(self, session: int, start: asyncio.Future[None]) -> None:
+    async def _start(self, session: int, start: Flight[None]) -> None:
         try:
             if (leaving := self._leaving.get(session)) is not None:
                 await asyncio.wait([leaving])
@@ -202,11 +219,11 @@ class Hub:
                 raise
         except Exception as error:  # noqa: BLE001  # whoever waits gets it, whatever it is
             del self._starting[session]
-            fail(start, error)
+            start.fail(error)
             return
         except BaseException:
             del self._starting[session]
-            start.cancel()
+            start.fail(StoreUnavailable("the gateway is stopping"))
             raise
         feed = Feed(session, pulse, self.options, on_removed=self._catchup.forget)
         feed.empty_since = feed.refreshed_at = self._clock.monotonic()
@@ -214,14 +231,18 @@ class Hub:
         del self._starting[session]
         # A wake-up that came while the head was on its way here found no feed: look once.
         self._tail.wake(session)
-        succeed(start, None)
+        start.land(None)
 
     async def _watch(self, session: int) -> None:
+        waits = self._clock.monotonic() >= self._watch_distrusted_until
         try:
-            async with asyncio.timeout(WATCH_DEADLINE_S):
+            async with asyncio.timeout(WATCH_DEADLINE_S if waits else 0):
                 await self._wakes.watch(session)
         except TimeoutError:
             # It stays asked for, and is in force when Redis answers again. Until then the head check brings the news.
+            if not waits:
+                return
+            self._watch_distrusted_until = self._clock.monotonic() + WATCH_DISTRUST_S
             log.warning("stream.watch_unanswered", session=session)
 
     def _drop(self, feed: Feed) -> None:
@@ -242,7 +263,7 @@ class Hub:
     def _left(self, subscription: Subscription) -> None:
         now = self._clock.monotonic()
         subscription.feed.leave(subscription, now)
-        del self._subscriptions[subscription]
+        self._subscriptions.pop(subscription)()
         ending = subscription.ending or Ending.CLIENT
         self._observer.ended(ending)
         log.info(

@@ -24,7 +24,7 @@ URL_BYTES_MAX = 2 * 1024
 # 256 KB in 15 s is a modem; slower is someone who holds connections open on purpose.
 BODY_TIMEOUT_S = 15.0
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # The rest of a body that was not read must not be taken for the next request.
 _CLOSE = {"connection": "close"}
@@ -72,7 +72,7 @@ async def _checked_body(scope: Scope, receive: Receive) -> bytes | None:
     length = _last(headers, b"content-length")
     if length in (None, b"0") and _last(headers, b"transfer-encoding") is None:
         return None
-    if scope["method"] not in _WITH_BODY:
+    if scope["method"] in _WITHOUT_BODY:
         # Left unread it would hide the end of the connection from an open stream.
         raise Problem(400, "body-unexpected", f"{scope['method']} takes no body", headers=_CLOSE)
     if length is not None and length.isdigit() and int(length) > BODY_BYTES_MAX:

@@ -1,15 +1,23 @@
 """What the gateway counts, for Prometheus. No session, run or tenant is ever a label: their number has no bound."""
 
 from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.observer import Repair
+from holdfast.gateway.refusals import Why
+
+Value = TypeVar("Value", bound=StrEnum)
 
 # From a cached look-up to the timeout of a statement in Postgres.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# A check is due after 2 to 3 s; readers were promised the news within 10 s, also without Redis.
+_CHECK_SECONDS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
 
 
 class Metrics:
@@ -27,6 +35,9 @@ class Metrics:
         self._disconnects = self._by_value(
             "sse_disconnects", "subscriptions that ended, by ending", "reason", Ending
         )
+        self._refused = self._by_value(
+            "sse_refused", "streams that were told to come back later, by reason", "reason", Why
+        )
         self._events_sent = self._counter("sse_events_sent", "events handed to clients")
         self._bytes_sent = self._counter("sse_sent_bytes", "bytes handed to clients")
         self._tailed = self._counter("tail_events", "events taken in, once for all subscribers")
@@ -36,6 +47,12 @@ class Metrics:
         )
         pages = self._counter("sse_pages", "catch-up pages, by where they came from", "source")
         self._pages = {False: pages.labels("store"), True: pages.labels("shared")}
+        self._check_seconds = Histogram(
+            "holdfast_head_check_interval_seconds",
+            "from one comparison of all heads with the store to the next",
+            buckets=_CHECK_SECONDS,
+            registry=self._registry,
+        )
         self._rewound = self._counter("log_rewound", "times the log's head went back")
         self._unavailable = self._counter("unavailable", "calls not answered, by what", "what")
         self._requests = self._counter(
@@ -91,6 +108,14 @@ class Metrics:
         """A head check found feeds behind the store."""
         self._behind.inc(sessions)
 
+    def checked(self, interval_s: float) -> None:
+        """A head check compared every feed with the store."""
+        self._check_seconds.observe(interval_s)
+
+    def refused(self, why: Why) -> None:
+        """A stream was told to come back later."""
+        self._refused[why].inc()
+
     def page(self, *, shared: bool) -> None:
         """A catch-up page was read or shared."""
         self._pages[shared].inc()
@@ -110,8 +135,8 @@ class Metrics:
         return Gauge(f"holdfast_{name}", help_, registry=self._registry)
 
     def _by_value(
-        self, name: str, help_: str, label: str, values: type[Ending] | type[Repair]
-    ) -> dict[Ending | Repair, Counter]:
+        self, name: str, help_: str, label: str, values: type[Value]
+    ) -> dict[Value, Counter]:
         counter = self._counter(name, help_, label)
         # Made at once: a series that first appears with its first event hides that event from `rate`.
         return {value: counter.labels(value.value) for value in values}

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from holdfast.events.codec import to_json
+from holdfast.events.catalog.custom import TYPE_LENGTH_MAX
+from holdfast.events.codec import EVENT_BYTES_MAX, to_json
 from holdfast.events.commands import OnBusy
 from holdfast.events.store import RunStatus, SessionStatus
 
@@ -29,6 +30,13 @@ METADATA_BYTES_MAX = 16 * 1024
 
 # A start further away than a year is a mistake in a unit or a calendar.
 START_AT_DAYS_MAX = 366
+
+# Of an application's own event, its data and its metadata each: content that is larger belongs elsewhere, and a
+# reference to it here.
+OWN_EVENT_BYTES_MAX = 64 * 1024
+
+# What a run is told becomes an event: there has to be room for what else stands in that.
+VALUE_BYTES_MAX = EVENT_BYTES_MAX - 16 * 1024
 
 REASON_LENGTH_MAX = 500
 NAME_LENGTH_MAX = 200
@@ -61,6 +69,12 @@ class SessionCreate(_Request):
         default_factory=dict,
         description="kept with the session and in its first event, 16 KB at most",
     )
+
+    @field_validator("ttl_s", mode="before")
+    @classmethod
+    def _whole(cls, ttl_s: Any) -> Any:
+        # To JSON Schema and to JavaScript 60.0 is an integer; "60" and true are none.
+        return int(ttl_s) if isinstance(ttl_s, float) and ttl_s.is_integer() else ttl_s
 
     @field_validator("metadata")
     @classmethod
@@ -110,11 +124,53 @@ class RunCancel(_Request):
     reason: Reason | None = None
 
 
-class InputAnswer(_Request):
-    """The answer to a run's request for input."""
+class EventCreate(_Request):
+    """An application's own event."""
 
-    input_id: str = Field(min_length=1, max_length=NAME_LENGTH_MAX)
+    type: str = Field(
+        pattern=r"^custom(\.[a-z0-9_]+)+$",
+        max_length=TYPE_LENGTH_MAX,
+        description="lower-case words joined by dots, under `custom.`",
+    )
+    data: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="the event's fields; checked where its model is registered",
+    )
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("data", "metadata")
+    @classmethod
+    def _bounded(cls, given: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        size = len(to_json(given))
+        if size > OWN_EVENT_BYTES_MAX:
+            raise ValueError(f"{size:,} bytes are over {OWN_EVENT_BYTES_MAX:,}")
+        return given
+
+
+class EventAccepted(_Answer):
+    """The event was asked for; it is appended after seq `after`, or refused there with `command.rejected`."""
+
+    session_id: str
+    after: int
+
+
+class InputAnswer(_Request):
+    """The answer to a run's request for input; without an `input_id`, a word to a run that did not ask."""
+
+    input_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=NAME_LENGTH_MAX,
+        description="the request's; absent: the run is steered with the value",
+    )
     value: JsonValue = Field(description="checked against the schema that the request names")
+
+    @field_validator("value")
+    @classmethod
+    def _bounded(cls, given: JsonValue) -> JsonValue:
+        if (size := len(to_json(given))) > VALUE_BYTES_MAX:
+            raise ValueError(f"{size:,} bytes are over {VALUE_BYTES_MAX:,}")
+        return given
 
 
 class Accepted(_Answer):
@@ -245,8 +301,10 @@ class FieldError(_Answer):
     detail: str
 
 
-class ProblemDocument(_Answer):
-    """An error (RFC 9457)."""
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457). `errors` is there when fields of the request are to blame; some codes add members."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     type: str
     title: str

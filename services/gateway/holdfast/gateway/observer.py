@@ -41,6 +41,10 @@ class Observer(Protocol):
         """A head check found `sessions` feeds behind the store: their wake-ups were late or lost."""
         ...
 
+    def checked(self, interval_s: float) -> None:
+        """A head check compared every feed with the store, so long after the one before."""
+        ...
+
     def page(self, *, shared: bool) -> None:
         """A catch-up page was read from the store, or shared with another subscriber."""
         ...
@@ -73,6 +77,9 @@ class Silent:
         """Ignore it."""
 
     def caught_behind(self, sessions: int) -> None:
+        """Ignore it."""
+
+    def checked(self, interval_s: float) -> None:
         """Ignore it."""
 
     def page(self, *, shared: bool) -> None:

@@ -18,6 +18,13 @@ from holdfast.events.store import Idempotency
 from holdfast.gateway.models import ID_PATTERN
 from holdfast.gateway.problems import Problem, field_error
 
+# What the OpenAPI document says of them. It can't be the validators' own: those answer 422. A cursor of 19 digits is
+# taken, too; no log has one.
+CURSOR_FORM: dict[str, Any] = {"pattern": r"^[0-9]{1,18}(-[0-9a-f]{1,16})?$"}
+_TYPES_FORM: dict[str, Any] = {"pattern": r"^[!-~]*$"}
+_AGENT_FORM: dict[str, Any] = {"pattern": r"^[^\x00-\x1f\x7f]{1,128}$"}
+_KEY_FORM: dict[str, Any] = {"pattern": r"^[!-~]{1,255}$"}
+
 _ID = re.compile(ID_PATTERN.removesuffix("$") + r"\Z")
 _TYPES = re.compile(r"[!-~]*")
 _AGENT = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
@@ -45,10 +52,18 @@ async def _run_id(run_id: Annotated[str, Path(description="the run's id")]) -> s
 async def _cursor(
     request: Request,
     after: Annotated[
-        str | None, Query(description="the seq of the last event you have; exclusive")
+        str | None,
+        Query(
+            description="the seq of the last event you have; exclusive",
+            json_schema_extra=CURSOR_FORM,
+        ),
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="the same, as EventSource sends it; beats `after`")
+        str | None,
+        Header(
+            description="the same, as EventSource sends it; beats `after`",
+            json_schema_extra=CURSOR_FORM,
+        ),
     ] = None,
 ) -> int | None:
     headers = request.headers.getlist("last-event-id")
@@ -62,7 +77,11 @@ async def _cursor(
 async def _after(
     request: Request,
     after: Annotated[
-        str | None, Query(description="the seq of the last event you have; exclusive")
+        str | None,
+        Query(
+            description="the seq of the last event you have; exclusive",
+            json_schema_extra=CURSOR_FORM,
+        ),
     ] = None,
 ) -> int | None:
     _once(request, "after")
@@ -73,7 +92,10 @@ async def _types(
     request: Request,
     types: Annotated[
         str | None,
-        Query(description="comma-separated types and families: `run.completed,message.*`"),
+        Query(
+            description="comma-separated types and families: `run.completed,message.*`",
+            json_schema_extra=_TYPES_FORM,
+        ),
     ] = None,
 ) -> TypeFilter:
     _once(request, "types")
@@ -87,7 +109,10 @@ async def _types(
 
 async def _agent(
     request: Request,
-    agent: Annotated[str | None, Query(description="only the events of this agent")] = None,
+    agent: Annotated[
+        str | None,
+        Query(description="only the events of this agent", json_schema_extra=_AGENT_FORM),
+    ] = None,
 ) -> str | None:
     _once(request, "agent")
     if agent is not None and not _AGENT.fullmatch(agent):
@@ -100,7 +125,8 @@ async def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="1 to 255 visible ASCII characters: the same key, the same effect, once"
+            description="1 to 255 visible ASCII characters: the same key, the same effect, once",
+            json_schema_extra=_KEY_FORM,
         ),
     ] = None,
 ) -> str | None:

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from holdfast.events.codec import to_json
@@ -52,6 +53,7 @@ _STATUS_OF_CODE = {
     "idempotency-key-in-flight": 409,
     "idempotency-key-reused": 422,
 }
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable"}
 
 
@@ -149,6 +151,8 @@ def install_problems(app: FastAPI) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers = {"allow": _allowed(request)}
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asks_for_stream(request.scope):
             return come_back()
         return problem.response(request.scope)
@@ -164,6 +168,19 @@ def install_problems(app: FastAPI) -> None:
         HTTPException,
     ):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(request: Request) -> str:
+    """Return every method of the request's path: the framework names only those of the first route that has it."""
+    methods = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ", ".join(methods)
 
 
 def _of_validation(error: RequestValidationError) -> Problem:

@@ -4,8 +4,9 @@ By itself it waits for ever for the rest of a header, keeps any amount of it, an
 """
 
 import asyncio
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from holdfast.gateway.problems import Problem
 
@@ -15,10 +16,14 @@ HEADER_TIMEOUT_S = 10.0
 # Four times what the application accepts, so that it can answer 431 properly to what is a little too much.
 HEADER_BYTES_HARD_MAX = 64 * 1024
 
+# What answers are written in. The parser takes 0.9 and 2.0 as well, whose clients would not understand them.
+_VERSIONS = ("1.1", "1.0")
+
 
 class PatientProtocol(HttpToolsProtocol):
     """A connection whose headers arrive in time and within bounds, or that is closed."""
 
+    _running: RequestResponseCycle | None = None
     _header_timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _in_header = True
@@ -29,9 +34,16 @@ class PatientProtocol(HttpToolsProtocol):
         self._await_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, and tell whatever is being answered on it.
+
+        By itself the server tells only the last request that it read: a stream with another request behind it on the
+        same connection would go on for ever, to nobody.
+        """
         self._header_arrived()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a header and parse it."""
@@ -50,6 +62,10 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop waiting and serve the request."""
         self._header_arrived()
+        assert self.parser is not None, "it is calling"
+        if self.parser.get_http_version() not in _VERSIONS:
+            # The parser makes an error of it, which is answered as every other one.
+            raise ValueError("not a version of HTTP that is spoken here")
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -61,6 +77,10 @@ class PatientProtocol(HttpToolsProtocol):
         lines += [name + b": " + value for name, value in response.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _await_header(self) -> None:
         self._header_arrived()

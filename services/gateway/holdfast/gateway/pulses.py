@@ -1,9 +1,8 @@
 """The heads and states of sessions, asked for together: one query in flight, the next one takes all that gathered."""
 
-import asyncio
-
+from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import Pulse, Reader
-from holdfast.gateway.tasks import Spawn, fail, succeed
+from holdfast.gateway.tasks import Flight, Spawn
 
 # One query's worth: 1,000 keys cost Postgres about 5 ms.
 PULSES_MAX = 1000
@@ -14,7 +13,7 @@ class Pulses:
 
     def __init__(self, reader: Reader, spawn: Spawn) -> None:
         self._reader, self._spawn = reader, spawn
-        self._wanted: dict[int, asyncio.Future[Pulse | None]] = {}
+        self._wanted: dict[int, Flight[Pulse | None]] = {}
         self._asking = False
 
     async def of(self, session: int) -> Pulse | None:
@@ -24,12 +23,11 @@ class Pulses:
         """
         answer = self._wanted.get(session)
         if answer is None:
-            answer = self._wanted[session] = asyncio.get_running_loop().create_future()
+            answer = self._wanted[session] = Flight()
         if not self._asking:
             self._asking = True
             self._spawn(self._ask())
-        # Shielded: one caller that leaves must not take the answer from the others.
-        return await asyncio.shield(answer)
+        return await answer.wait()
 
     async def _ask(self) -> None:
         try:
@@ -40,9 +38,13 @@ class Pulses:
                     pulses = await self._reader.pulses(sessions)
                 except Exception as error:  # noqa: BLE001  # whoever asked gets it, whatever it is
                     for answer in answers.values():
-                        fail(answer, error)
+                        answer.fail(error)
+                except BaseException:
+                    for answer in (*answers.values(), *self._wanted.values()):
+                        answer.fail(StoreUnavailable("the gateway is stopping"))
+                    raise
                 else:
                     for session, answer in answers.items():
-                        succeed(answer, pulses.get(session))
+                        answer.land(pulses.get(session))
         finally:
             self._asking = False

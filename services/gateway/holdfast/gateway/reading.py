@@ -8,7 +8,7 @@ from dataclasses import replace
 from holdfast.events.catalog import TERMINAL_TYPES
 from holdfast.events.errors import SessionUnknown, StoreUnavailable
 from holdfast.events.kinds import TypeFilter
-from holdfast.events.store import SessionStatus
+from holdfast.events.store import Reader, SessionStatus
 from holdfast.gateway.catchup import Leaf, scan_end
 from holdfast.gateway.commentary import Commentary
 from holdfast.gateway.ending import Ending
@@ -140,27 +140,20 @@ class Reading:
     async def _has_terminal(self) -> bool:
         """Whether the terminal event of a run that has ended is still to come for this cursor."""
         assert self._request.run_id is not None
-        after, through = -1, self.cursor
-        while after < through:
-            after = through
-            page = await self._sources.reader.read(
-                self._feed.session,
-                after=after,
-                until=scan_end(after),
-                limit=1,
-                types=TypeFilter(TERMINAL_TYPES),
-                run_ids=frozenset({self._request.run_id}),
-            )
-            if page.items or page.through >= page.head:
-                return bool(page.items)
-            through = page.through
-        return False
+        session, run_id, cursor = self._feed.session, self._request.run_id, self.cursor
+        return await self._sources.lookups.ask(
+            ("terminal", session, run_id, cursor),
+            lambda: has_terminal(self._sources.reader, session, run_id, cursor=cursor),
+        )
 
     async def _find_family(self, head: int) -> None:
         # A head first, the family afterwards: every run with an event up to this head was there to be found.
         assert self._request.run_id is not None
-        family = await self._sources.reader.run_family(self._request.run_id)
-        family |= self._selection.family | {self._request.run_id}
+        run_id = self._request.run_id
+        family = await self._sources.lookups.ask(
+            ("family", run_id), lambda: self._sources.reader.run_family(run_id)
+        )
+        family |= self._selection.family | {run_id}
         self._selection = replace(self._selection, family=family)
         self._family_head = head
 
@@ -228,3 +221,22 @@ class Reading:
         if feed.status is SessionStatus.ACTIVE or cursor < feed.status_head:
             return None
         return _STATUS_ENDINGS[feed.status]
+
+
+async def has_terminal(reader: Reader, session: int, run_id: str, *, cursor: int) -> bool:
+    """Tell whether the run's terminal event is in the log after `cursor`, looking through bounded parts of it."""
+    after, through = -1, cursor
+    while after < through:
+        after = through
+        page = await reader.read(
+            session,
+            after=after,
+            until=scan_end(after),
+            limit=1,
+            types=TypeFilter(TERMINAL_TYPES),
+            run_ids=frozenset({run_id}),
+        )
+        if page.items or page.through >= page.head:
+            return bool(page.items)
+        through = page.through
+    return False

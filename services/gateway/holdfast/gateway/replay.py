@@ -10,6 +10,7 @@ from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.pace import Pace
+from holdfast.gateway.seats import Seat
 
 # As fast as possible still means a write and a turn of the loop for each so many frames.
 FRAMES_PER_WRITE = 50
@@ -21,14 +22,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("holdfast.gateway")
 
 
 class Replay:
-    """Counts as a stream from the beginning of its response to its end."""
+    """Counts as a stream, whose seat it gives back at its end."""
 
     def __init__(
-        self, here: Gateway, session: SessionInfo, *, after: int, until: int, pace: Pace
+        self, here: Gateway, session: SessionInfo, seat: Seat, *, after: int, until: int, pace: Pace
     ) -> None:
         self.ending: Ending | None = None
         self.cursor = after  # the last id that was sent
         self._here, self._session, self._pace = here, session, pace
+        self._seat = seat
         self._until = until
         self._pending: list[bytes] = []
         self._open = False
@@ -37,7 +39,6 @@ class Replay:
     def on_overdue(self, abort: Callable[[], object]) -> None:
         """The response begins, and says how to break it off."""
         self._open, self._abort = True, abort
-        self._here.replays += 1
         self._here.metrics.subscribed()
 
     def end(self, ending: Ending) -> None:
@@ -52,11 +53,11 @@ class Replay:
 
     def close(self) -> None:
         """Stop counting. Calling again changes nothing."""
+        self._seat.leave()
         if not self._open:
             return
         self._open = False
         ending = self.ending or Ending.CLIENT
-        self._here.replays -= 1
         self._here.metrics.ended(ending)
         log.info(
             "subscription.ended",

@@ -7,6 +7,7 @@ from holdfast.events.clock import Clock
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.store import Reader
 from holdfast.gateway.catchup import Catchup
+from holdfast.gateway.lookups import Lookups
 from holdfast.gateway.observer import Observer
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.pulses import Pulses
@@ -35,6 +36,7 @@ class Sources:
     reader: Reader
     catchup: Catchup
     pulses: Pulses
+    lookups: Lookups
     tail: Tail
     clock: Clock
     chance: random.Random

@@ -6,6 +6,7 @@ Addresses are secrets: they may hold a password, and no message shows them.
 
 import ipaddress
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast.events.watchdog import BLOCKED_S_MAX
+from holdfast.gateway.address import Network
 
 ENV_PREFIX = "HOLDFAST_"
 
@@ -60,6 +62,29 @@ class Settings(BaseSettings):
     )
     streams_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="open streams in this process"
+    )
+    streams_per_address_max: int = Field(
+        default=200,
+        ge=0,
+        le=1_000_000,
+        description="open streams of one address (of one /64 in IPv6), this machine's own aside; 0 = any number",
+    )
+    streams_per_principal_max: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="open streams of one principal, where principals are known; 0 = any number",
+    )
+    streams_per_session_max: int = Field(
+        # What a browser opens to one origin over HTTP/1.1.
+        default=6,
+        ge=0,
+        le=1_000_000,
+        description="open streams of one principal in one session; 0 = any number",
+    )
+    proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="addresses or networks of proxies whose X-Forwarded-For counts, separated by commas",
     )
     drain_s: float = Field(
         default=15.0, ge=0, le=600, description="seconds over which streams are closed at the end"
@@ -117,6 +142,23 @@ class Settings(BaseSettings):
             if not _HOST.fullmatch(host):
                 raise ValueError("each is a name or an address without a port; no wildcards")
         return hosts
+
+    @field_validator("proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: Any) -> Any:
+        names = value.split(",") if isinstance(value, str) else value
+        proxies = tuple(name.strip() for name in names if name.strip())
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError("each is an address or a network, such as 10.0.0.0/8") from None
+        return proxies
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """`proxies`, ready to be compared with."""
+        return tuple(ipaddress.ip_network(proxy) for proxy in self.proxies)
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

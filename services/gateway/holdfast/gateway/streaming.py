@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from holdfast.gateway.gateway import Gateway
-from holdfast.gateway.refusals import RETRY_MS, come_back
+from holdfast.gateway.refusals import RETRY_MS, Why, come_back
 
 
-def full(here: Gateway) -> bool:
-    """Tell whether another stream has to be turned away: over the limit, or on the way out."""
-    return here.draining or here.streams >= here.settings.streams_max
+def closed(here: Gateway) -> Why | None:
+    """Return why any further stream has to be turned away: over the limit, or on the way out; None if it hasn't."""
+    if here.draining:
+        return Why.DRAINING
+    return Why.FULL if here.seats.full else None
 
 
 def retry_ms(here: Gateway) -> int:
@@ -18,6 +20,7 @@ def retry_ms(here: Gateway) -> int:
     return here.chance.randint(*RETRY_MS)
 
 
-def passing_refusal(here: Gateway, headers: Mapping[str, str] | None = None) -> Response:
+def passing_refusal(here: Gateway, why: Why, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer of a stream that can't be served right now."""
-    return come_back(here.chance, headers)
+    here.metrics.refused(why)
+    return come_back(here.chance, headers, why=why)

@@ -34,8 +34,8 @@ WINDOW_ENTRIES_MAX = 20_000
 WINDOW_ENTRIES_EACH_MAX = 512
 WINDOW_ENTRIES_EACH_MIN = 16
 
-# Feeds being filled from the store at once. As catch-up: the pool has about as many connections.
-FILLS_MAX = 8
+# Feeds being filled from the store at once. As catch-up: the pool has as many connections.
+FILLS_MAX = 4
 
 # A Redis that neither answers nor refuses counts as away: well under the promised 10 s, and 1,000 times a usual read.
 WINDOW_DEADLINE_S = 2.0
@@ -67,7 +67,7 @@ class Tail:
         self._news = asyncio.Event()
         self._check_wanted = asyncio.Event()
         self._checking = asyncio.Lock()
-        self._checked_at = clock.monotonic()
+        self._checked_at = self._compared_at = clock.monotonic()
         self._filling: dict[Feed, bool] = {}  # whether to begin again when done
         self._fills = asyncio.Semaphore(FILLS_MAX)
         self.stream_away = False
@@ -244,6 +244,9 @@ class Tail:
             for start in range(0, len(feeds), PULSES_MAX):
                 behind += await self._check(feeds[start : start + PULSES_MAX])
             self._checked_at = self._clock.monotonic()
+            if not self.store_away:
+                self._observer.checked(self._checked_at - self._compared_at)
+                self._compared_at = self._checked_at
             if behind:
                 self._observer.caught_behind(behind)
         if self.stream_away and self._wakes.connected and self._feeds:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import structlog
 
@@ -64,14 +64,36 @@ class Tasks:
             log.exception("task.failed", task=getattr(work, "__qualname__", repr(work)))
 
 
-def succeed(answer: asyncio.Future[Answer], value: Answer) -> None:
-    """Give the value to everybody who waits."""
-    if not answer.done():
-        answer.set_result(value)
+class Flight(Generic[Answer]):
+    """One answer that many wait for. Who leaves takes it from nobody else."""
 
+    __slots__ = ("_answer", "_waiting")
 
-def fail(answer: asyncio.Future[Any], error: Exception) -> None:
-    """Give the error to everybody who waits; nobody waiting is fine too."""
-    if not answer.done():
-        answer.set_exception(error)
-        answer.exception()  # marks it as seen: all who asked may have left
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits."""
+        return self._waiting > 0
+
+    async def wait(self) -> Answer:
+        """Return the answer. Raises what it failed with."""
+        self._waiting += 1
+        try:
+            # Shielded: one that is cancelled must not take the answer from the others.
+            return await asyncio.shield(self._answer)
+        finally:
+            self._waiting -= 1
+
+    def land(self, answer: Answer) -> None:
+        """Give the answer to everybody who waits."""
+        if not self._answer.done():
+            self._answer.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Give the error to everybody who waits; nobody waiting is fine too."""
+        if not self._answer.done():
+            self._answer.set_exception(error)
+            self._answer.exception()  # marks it as seen: all who asked may have left

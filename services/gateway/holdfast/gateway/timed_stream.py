@@ -61,6 +61,8 @@ class TimedStream(EventSourceResponse):
             sep="\n",
             ping=0,  # the sources send heartbeats of ours: theirs are CRLF and show the time of day
         )
+        # Whether the connection is kept is the server's to say: where it says no, there would be two answers.
+        del self.headers["connection"]
         self._source, self._deadline_s = source, deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

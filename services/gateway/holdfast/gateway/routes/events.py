@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from holdfast.events.errors import SessionGone
-from holdfast.events.store import PAGE_EVENTS_MAX, Page, SessionInfo, SessionStatus
+from holdfast.events.store import PAGE_EVENTS_MAX, OwnEvent, Page, SessionInfo, SessionStatus
 from holdfast.gateway.catchup import scan_end
 from holdfast.gateway.gateway import Here
-from holdfast.gateway.models import EventPage
-from holdfast.gateway.params import After, SessionId, Types
+from holdfast.gateway.models import EventAccepted, EventCreate, EventPage
+from holdfast.gateway.params import After, IdempotencyKey, SessionId, TraceId, Types, idempotency
 from holdfast.gateway.principal import Caller
 from holdfast.gateway.problems import Problem
 from holdfast.gateway.routes.answers import problems
@@ -44,6 +44,37 @@ async def list_events(
         types=types or None,
     )
     return Response(_page_json(page), media_type="application/json")
+
+
+@router.post(
+    "/v1/sessions/{session_id}/events",
+    status_code=202,
+    responses=problems(404, 409, 410, 503, body=True),
+)
+async def publish_event(
+    here: Here,
+    caller: Caller,
+    session_id: SessionId,
+    key: IdempotencyKey,
+    trace_id: TraceId,
+    body: EventCreate,
+) -> EventAccepted:
+    """Publish an event of your own; the session's owner appends it, in its turn among the others."""
+    own = OwnEvent(
+        type=body.type,
+        data=body.data,
+        metadata=body.metadata,
+        user_id=caller.subject,
+        trace_id=trace_id,
+    )
+    session = await here.store.desk.emit(
+        caller.tenant,
+        session_id,
+        own,
+        idempotency=idempotency(key, "emit", session_id, body.model_dump(mode="json")),
+    )
+    await here.hint(session.session)
+    return EventAccepted(session_id=session.session_id, after=session.head)
 
 
 def check_cursor(session: SessionInfo, after: int) -> None:

@@ -3,6 +3,7 @@
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import JsonValue
 
 from holdfast.events.store import Run, RunRequest, Ticket
 from holdfast.gateway.gateway import Gateway, Here
@@ -13,7 +14,9 @@ from holdfast.gateway.problems import Problem
 from holdfast.gateway.routes.answers import EVENT_STREAM, problems
 from holdfast.gateway.run_stream import run_stream
 from holdfast.gateway.schemas import SchemaBroken, schema_errors
+from holdfast.gateway.seats import Visitor
 from holdfast.gateway.views import run_view
+from holdfast.gateway.visitors import Visiting
 
 _START = {
     **problems(404, 409, 410, 503, body=True),
@@ -31,6 +34,7 @@ log = structlog.get_logger("holdfast.gateway")
 async def start_run(
     here: Here,
     caller: Caller,
+    visitor: Visiting,
     request: Request,
     session_id: SessionId,
     key: IdempotencyKey,
@@ -39,13 +43,14 @@ async def start_run(
 ) -> Response:
     """Ask for a run in a session; with `Accept: text/event-stream`, follow it in the same answer."""
     ticket = await _start(here, caller, session_id, body, key, trace_id)
-    return await _started(here, request, ticket)
+    return await _started(here, visitor, request, ticket)
 
 
 @router.post("/v1/runs", status_code=202, response_model=Accepted, responses=_START)
 async def start_run_in_new_session(
     here: Here,
     caller: Caller,
+    visitor: Visiting,
     request: Request,
     key: IdempotencyKey,
     trace_id: TraceId,
@@ -53,7 +58,7 @@ async def start_run_in_new_session(
 ) -> Response:
     """Ask for a run in a new session."""
     ticket = await _start(here, caller, None, body, key, trace_id)
-    return await _started(here, request, ticket)
+    return await _started(here, visitor, request, ticket)
 
 
 @router.get("/v1/runs/{run_id}", responses=problems(404, 503))
@@ -91,16 +96,15 @@ async def cancel_run(
 async def answer_input(
     here: Here, caller: Caller, run_id: RunId, key: IdempotencyKey, body: InputAnswer
 ) -> RunView:
-    """Answer a run's request for input; the first answer counts."""
-    waiting = await here.store.desk.run(caller.tenant, run_id)
-    _check_value(waiting, body)
-    run = await here.store.desk.answer(
-        caller.tenant,
-        run_id,
-        body.input_id,
-        body.value,
-        idempotency=idempotency(key, "input", run_id, body.input_id, body.value),
-    )
+    """Answer a run's request for input; the first answer counts. Without an `input_id`, steer the run."""
+    desk = here.store.desk
+    same = idempotency(key, "input", run_id, body.input_id, body.value)
+    if body.input_id is None:
+        run = await desk.steer(caller.tenant, run_id, body.value, idempotency=same)
+    else:
+        waiting = await desk.run(caller.tenant, run_id)
+        _check_value(waiting, body.input_id, body.value)
+        run = await desk.answer(caller.tenant, run_id, body.input_id, body.value, idempotency=same)
     await here.hint(run.session)
     return _view(run)
 
@@ -140,12 +144,14 @@ async def _start(
     return ticket
 
 
-async def _started(here: Gateway, request: Request, ticket: Ticket) -> Response:
+async def _started(here: Gateway, visitor: Visitor, request: Request, ticket: Ticket) -> Response:
     stream = stream_path(ticket.run_id, ticket.after)
     headers = {"location": f"/v1/runs/{ticket.run_id}"}
     if _wants_stream(request):
         # The position to come back to is in the URL: whoever loses this answer goes on with a GET.
-        return await run_stream(here, ticket, headers={**headers, "content-location": stream})
+        return await run_stream(
+            here, visitor, ticket, headers={**headers, "content-location": stream}
+        )
     accepted = Accepted(
         run_id=ticket.run_id, session_id=ticket.session_id, after=ticket.after, stream=stream
     )
@@ -166,13 +172,13 @@ def _view(run: Run) -> RunView:
     return run_view(run, stream=stream_path(run.run_id, run.after))
 
 
-def _check_value(run: Run, body: InputAnswer) -> None:
+def _check_value(run: Run, input_id: str, value: JsonValue) -> None:
     """Raise Problem when the run waits for this input and the value doesn't fit what it asked for."""
-    schema = (run.waiting.get(body.input_id) or {}).get("value_schema")
+    schema = (run.waiting.get(input_id) or {}).get("value_schema")
     if not schema:
         return
     try:
-        errors = schema_errors(schema, body.value, at=("value",))
+        errors = schema_errors(schema, value, at=("value",))
     except SchemaBroken as error:
         # The workflow's fault, which must not lock its users out of their own run.
         log.warning("input.schema_broken", run_id=run.run_id, reason=str(error))

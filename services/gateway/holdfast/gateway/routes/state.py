@@ -1,26 +1,26 @@
 """What a session looks like at a seq: the fold of its events, and the messages in it."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from holdfast.events.codec import to_json
 from holdfast.events.cursor import parse_cursor
-from holdfast.events.fold import apply, empty_state, messages
+from holdfast.events.fold import messages
 from holdfast.events.fold import to_json as state_json
 from holdfast.events.fold.state import State
-from holdfast.events.store import Reader
 from holdfast.gateway.gateway import Gateway, Here
-from holdfast.gateway.params import SessionId
+from holdfast.gateway.params import CURSOR_FORM, SessionId
 from holdfast.gateway.principal import Caller, Principal
 from holdfast.gateway.routes.answers import problems
 from holdfast.gateway.routes.events import check_cursor
 
 router = APIRouter(tags=["state"])
 
-At = Annotated[str | None, Query(description="a seq; without it, the head")]
+At = Annotated[
+    str | None, Query(description="a seq; without it, the head", json_schema_extra=CURSOR_FORM)
+]
 
 
 class StateView(BaseModel):
@@ -35,14 +35,26 @@ class StateView(BaseModel):
     seq: int
     min_seq: int
     session: dict[str, JsonValue]
-    stage: JsonValue = None
-    progress: JsonValue = None
+    stage: JsonValue
+    progress: JsonValue
+    checkpoint: JsonValue
+    shared: dict[str, JsonValue]
+    notifications: list[dict[str, JsonValue]]
     runs: list[dict[str, JsonValue]]
     messages: list[dict[str, JsonValue]]
+    reasoning: list[dict[str, JsonValue]]
     steps: list[dict[str, JsonValue]]
+    agents: list[dict[str, JsonValue]]
+    llm_calls: list[dict[str, JsonValue]]
     tools: list[dict[str, JsonValue]]
+    plans: list[dict[str, JsonValue]]
+    tasks: list[dict[str, JsonValue]]
     components: list[dict[str, JsonValue]]
-    inputs: list[dict[str, JsonValue]]
+    pending_inputs: list[dict[str, JsonValue]]
+    artifacts: list[dict[str, JsonValue]]
+    forgotten: dict[str, int] = Field(
+        description="by list, how many of the oldest entries are left out"
+    )
 
 
 class MessageView(BaseModel):
@@ -74,7 +86,7 @@ class MessageList(BaseModel):
     response_class=Response,
     responses={
         200: {"model": StateView, "description": "the state"},
-        **problems(400, 404, 409, 410, 503),
+        **problems(400, 404, 409, 410, 429, 503),
     },
 )
 async def show_state(here: Here, caller: Caller, session_id: SessionId, at: At = None) -> Response:
@@ -90,7 +102,7 @@ async def show_state(here: Here, caller: Caller, session_id: SessionId, at: At =
     response_class=Response,
     responses={
         200: {"model": MessageList, "description": "the messages"},
-        **problems(400, 404, 409, 410, 503),
+        **problems(400, 404, 409, 410, 429, 503),
     },
 )
 async def list_messages(
@@ -109,26 +121,5 @@ async def _state(
     session = await here.store.desk.session(caller.tenant, session_id)
     until = session.head if at is None else parse_cursor(at)
     check_cursor(session, until)
-    async with here.folds:
-        return await folded(
-            here.store.reader, session.session, until=until, min_seq=session.min_seq
-        )
-
-
-async def folded(
-    reader: Reader, session: int, *, until: int, min_seq: int = 1
-) -> tuple[State, int]:
-    """Return the state after event `until`, read page by page, and the earliest seq that was there to be read."""
-    state = empty_state()
-    after = 0
-    while after < until:
-        page = await reader.read(session, after=after, until=until)
-        min_seq = page.min_seq
-        for recorded in page.items:
-            apply(state, recorded)
-        if page.through <= after:
-            break
-        after = page.through
-        # A page of 500 takes milliseconds to fold: the streams get their turn after each.
-        await asyncio.sleep(0)
-    return state, min_seq
+    async with here.fold_turn():
+        return await here.folding.fold(session, until=until)

@@ -7,11 +7,13 @@ from holdfast.events.store import SessionStatus
 from holdfast.gateway.gateway import Gateway, Here
 from holdfast.gateway.handover import HandedOver
 from holdfast.gateway.params import Agent, Cursor, RunId, SessionId, Types
-from holdfast.gateway.principal import Caller
+from holdfast.gateway.refusals import Why
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.response import EventStreamResponse
 from holdfast.gateway.routes.answers import EVENT_STREAM, problems
-from holdfast.gateway.streaming import full, passing_refusal, retry_ms
+from holdfast.gateway.seats import NoSeat, Visitor
+from holdfast.gateway.streaming import closed, passing_refusal, retry_ms
+from holdfast.gateway.visitors import Visiting
 
 _RESPONSES = {**EVENT_STREAM, **problems(400, 404, 410)}
 
@@ -20,19 +22,25 @@ router = APIRouter(tags=["streams"])
 
 @router.get("/v1/sessions/{session_id}/stream", response_class=Response, responses=_RESPONSES)
 async def session_stream(
-    here: Here, caller: Caller, session_id: SessionId, cursor: Cursor, types: Types, agent: Agent
+    here: Here,
+    visitor: Visiting,
+    session_id: SessionId,
+    cursor: Cursor,
+    types: Types,
+    agent: Agent,
 ) -> Response:
     """Follow a session: what is recorded after the cursor, and then what comes, over many runs."""
-    if full(here):
-        return passing_refusal(here)
+    if why := closed(here):
+        return passing_refusal(here, why)
     try:
-        session = await here.store.desk.session(caller.tenant, session_id)
+        session = await here.session(visitor.principal.tenant, session_id)
     except StoreUnavailable:
-        return passing_refusal(here)
+        return passing_refusal(here, Why.STORE)
     if session.status is SessionStatus.ERASED:
         raise SessionGone(session_id, session.status)
     return await _stream(
         here,
+        visitor,
         session_id,
         SubscriptionRequest(session=session.session, cursor=cursor or 0, types=types, agent=agent),
     )
@@ -40,20 +48,21 @@ async def session_stream(
 
 @router.get("/v1/runs/{run_id}/stream", response_class=Response, responses=_RESPONSES)
 async def run_stream(
-    here: Here, caller: Caller, run_id: RunId, cursor: Cursor, types: Types
+    here: Here, visitor: Visiting, run_id: RunId, cursor: Cursor, types: Types
 ) -> Response:
     """Follow a run and the runs below it to the terminal event; afterwards the answer is 204."""
-    if full(here):
-        return passing_refusal(here)
+    if why := closed(here):
+        return passing_refusal(here, why)
     try:
-        run = await here.store.desk.run(caller.tenant, run_id)
-        session = await here.store.desk.session(caller.tenant, run.session_id)
+        run = await here.run(visitor.principal.tenant, run_id)
+        session = await here.session(visitor.principal.tenant, run.session_id)
     except StoreUnavailable:
-        return passing_refusal(here)
+        return passing_refusal(here, Why.STORE)
     if session.status is SessionStatus.ERASED:
         raise SessionGone(run.session_id, session.status)
     return await _stream(
         here,
+        visitor,
         run.session_id,
         SubscriptionRequest(
             session=run.session,
@@ -65,11 +74,16 @@ async def run_stream(
     )
 
 
-async def _stream(here: Gateway, session_id: str, request: SubscriptionRequest) -> Response:
+async def _stream(
+    here: Gateway, visitor: Visitor, session_id: str, request: SubscriptionRequest
+) -> Response:
     try:
-        subscription = await here.hub.subscribe(request)
+        seat = here.seats.take(visitor, request.session)
+        subscription = await here.hub.subscribe(request, on_close=seat.leave)
+    except NoSeat as full:
+        return passing_refusal(here, full.why)
     except StoreUnavailable:
-        return passing_refusal(here)
+        return passing_refusal(here, Why.STORE)
     except SessionUnknown:
         # The hub knows sessions by number only: say it in the caller's words.
         raise SessionUnknown(session_id) from None

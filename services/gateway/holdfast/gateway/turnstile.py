@@ -1,0 +1,106 @@
+"""Lets so many in at once and the others wait in order, up to a deadline. What waits is one small object.
+
+Pure but for the clock: nothing here knows what is done inside.
+"""
+
+import asyncio
+
+from holdfast.events.clock import Clock
+from holdfast.gateway.tasks import Spawn
+
+
+class Turn:
+    """A place in the line, or inside. Leave it when done, whatever came of it."""
+
+    __slots__ = ("_turnstile", "called", "due", "inside")
+
+    def __init__(self, turnstile: "Turnstile", due: float) -> None:
+        self._turnstile = turnstile
+        self.due = due
+        self.inside = False
+        # Whether it was let in; set once.
+        self.called: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def leave(self) -> None:
+        """Give the place up, in the line or inside. Calling again changes nothing."""
+        self._turnstile.left(self)
+
+
+class Turnstile:
+    """At most `inside_max` inside, at most `waiting_max` in line, none of them longer than `patience_s`."""
+
+    def __init__(
+        self, clock: Clock, spawn: Spawn, *, inside_max: int, waiting_max: int, patience_s: float
+    ) -> None:
+        self._clock, self._spawn = clock, spawn
+        self._inside_max, self._waiting_max, self._patience_s = inside_max, waiting_max, patience_s
+        self._waiting: dict[Turn, None] = {}  # in order, and out of it at once
+        self._inside = 0
+        self._watching = self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many are in line."""
+        return len(self._waiting)
+
+    @property
+    def inside(self) -> int:
+        """How many are inside."""
+        return self._inside
+
+    def come(self) -> Turn:
+        """Stand in line; `called` tells at once, or later, whether the turn has come or will not."""
+        turn = Turn(self, self._clock.monotonic() + self._patience_s)
+        if self._closed or len(self._waiting) >= self._waiting_max:
+            turn.called.set_result(False)
+            return turn
+        self._waiting[turn] = None
+        self._call()
+        if self._waiting and not self._watching:
+            self._watching = True
+            self._spawn(self._watch())
+        return turn
+
+    def left(self, turn: Turn) -> None:
+        """Take a turn out; the next one in line is called. See `Turn.leave`."""
+        if turn.inside:
+            turn.inside = False
+            self._inside -= 1
+            self._call()
+        elif turn in self._waiting:
+            del self._waiting[turn]
+            _tell(turn, False)
+
+    def close(self) -> None:
+        """Turn everybody away who waits or comes; who is inside stays as long as it takes."""
+        self._closed = True
+        waiting, self._waiting = self._waiting, {}
+        for turn in waiting:
+            _tell(turn, False)
+
+    def _call(self) -> None:
+        while self._waiting and self._inside < self._inside_max:
+            turn = next(iter(self._waiting))
+            del self._waiting[turn]
+            # Counted here and not by the one who was called: that may have given up in this very moment, and leaves.
+            turn.inside = True
+            self._inside += 1
+            _tell(turn, True)
+
+    async def _watch(self) -> None:
+        """Turn away whose time is over. All have the same patience, so the first in line is the first to go."""
+        try:
+            while self._waiting:
+                await self._clock.sleep(next(iter(self._waiting)).due - self._clock.monotonic())
+                now = self._clock.monotonic()
+                while self._waiting and (turn := next(iter(self._waiting))).due <= now:
+                    del self._waiting[turn]
+                    _tell(turn, False)
+        finally:
+            self._watching = False
+
+
+def _tell(turn: Turn, admitted: bool) -> None:
+    # Done already: whoever waited for it was cancelled, and is about to leave.
+    if not turn.called.done():
+        turn.called.set_result(admitted)

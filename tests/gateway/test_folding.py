@@ -1,0 +1,191 @@
+"""Folding from where an earlier fold got to: it may change what a fold costs, and nothing else."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdfast.events.catalog import MessageDelta
+from holdfast.events.errors import StoreUnavailable
+from holdfast.events.fold import FOLD_VERSION, fold, to_json
+from holdfast.events.recorded import Context, Emission, RecordedEvent
+from holdfast.events.store import Page, SessionInfo, SessionStatus, Snapshot
+from holdfast.gateway import folding
+from holdfast.gateway.folding import Folding, packed, unpacked
+from tests.events.samples import EMISSIONS, log
+
+PAGE = 4
+INFO = SessionInfo(
+    session=1,
+    tenant="t",
+    session_id="s",
+    status=SessionStatus.ACTIVE,
+    head=0,
+    min_seq=1,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    expires_at=None,
+    ttl_s=None,
+    metadata={},
+    active_run=None,
+)
+
+
+@dataclass
+class Log:
+    """A reader of small pages and a place for one snapshot; counts what it is asked."""
+
+    events: Sequence[RecordedEvent]
+    min_seq: int = 1
+    snapshot: Snapshot | None = None
+    read_after: list[int] = field(default_factory=list[int])
+    down: bool = False
+
+    async def read(self, session: int, *, after: int, until: int, **_: Any) -> Page:
+        await asyncio.sleep(0)
+        self.read_after.append(after)
+        first = max(after + 1, self.min_seq)
+        items = [e for e in self.events if first <= e.seq <= until][:PAGE]
+        through = items[-1].seq if len(items) == PAGE else until
+        return Page(items, through, len(self.events), self.min_seq)
+
+    async def latest(self, session: int, *, fold_version: int, until: int) -> Snapshot | None:
+        await asyncio.sleep(0)
+        assert fold_version == FOLD_VERSION
+        found = self.snapshot
+        return found if found is not None and found.seq <= until else None
+
+    async def keep(self, session: int, *, seq: int, fold_version: int, body: bytes) -> bool:
+        await asyncio.sleep(0)
+        if self.down:
+            raise StoreUnavailable("down")
+        self.snapshot = Snapshot(seq, body)
+        return True
+
+
+def folding_over(kept: Log) -> tuple[Folding, list[asyncio.Task[None]]]:
+    tasks: list[asyncio.Task[None]] = []
+    made = Folding(kept, kept, lambda work: tasks.append(asyncio.create_task(work)))  # type: ignore[arg-type]
+    return made, tasks
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "SNAPSHOT_AFTER_EVENTS", 5)
+
+
+@given(st.lists(EMISSIONS, min_size=1, max_size=25), st.lists(st.integers(1, 25), max_size=6))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_from_a_snapshot_and_the_rest_is_what_it_is_from_the_beginning(
+    soon: None, emissions: list[Emission], seqs: list[int]
+):
+    """At any seq, in any order, with whatever snapshots the folds before have left."""
+    events = log(emissions)
+    kept = Log(events)
+    folds, tasks = folding_over(kept)
+
+    for seq in [*seqs, len(events)]:
+        until = min(seq, len(events))
+        state, min_seq = await folds.fold(INFO, until=until)
+        await asyncio.gather(*tasks)
+
+        assert to_json(state) == to_json(fold(events[:until]))
+        assert min_seq == 1
+
+
+def ticks(count: int) -> list[RecordedEvent]:
+    return log(
+        Emission(MessageDelta(message_id="m", text=f"{n} "), Context(run_id="r"))
+        for n in range(count)
+    )
+
+
+async def test_a_fold_that_read_far_saves_the_next_one_the_way(soon: None):
+    kept = Log(ticks(22))
+    folds, tasks = folding_over(kept)
+    await folds.fold(INFO, until=20)
+    await asyncio.gather(*tasks)
+    kept.read_after.clear()
+
+    state, _ = await folds.fold(INFO, until=22)
+
+    assert kept.read_after == [20]
+    assert to_json(state) == to_json(fold(kept.events))
+    assert len(tasks) == 1, "two more events are not worth a snapshot"
+
+
+async def test_a_snapshot_that_cannot_be_kept_fails_no_request_and_the_next_fold_tries_again(
+    soon: None,
+):
+    kept = Log(ticks(20), down=True)
+    folds, tasks = folding_over(kept)
+
+    first, _ = await folds.fold(INFO, until=20)
+    await asyncio.gather(*tasks)
+    kept.down = False
+    await folds.fold(INFO, until=20)
+    await asyncio.gather(*tasks)
+
+    assert first.seq == 20
+    assert kept.snapshot is not None
+
+
+async def test_one_snapshot_is_on_its_way_at_a_time(soon: None):
+    folds, tasks = folding_over(Log(ticks(20)))
+
+    await asyncio.gather(*(folds.fold(INFO, until=20) for _ in range(10)))
+
+    assert len(tasks) == 1
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"min_seq":1,"state":[]}',
+        b'{"min_seq":1,"state":{"fold_version":0}}',
+        b'{"min_seq":1,"state":{"fold_version":%d}}' % FOLD_VERSION,
+    ],
+)
+async def test_a_snapshot_that_makes_no_sense_is_ignored(soon: None, body: bytes):
+    kept = Log(ticks(20), snapshot=Snapshot(10, body))
+    folds, tasks = folding_over(kept)
+
+    state, _ = await folds.fold(INFO, until=20)
+    await asyncio.gather(*tasks)
+
+    assert to_json(state) == to_json(fold(kept.events))
+
+
+async def test_a_snapshot_of_what_retention_has_removed_since_is_ignored(soon: None):
+    """What is not kept any more must not come back by way of a snapshot."""
+    events = ticks(20)
+    kept = Log(events, min_seq=8, snapshot=Snapshot(10, packed(fold(events[:10]), 1)))
+    folds, tasks = folding_over(kept)
+
+    state, min_seq = await folds.fold(replace(INFO, min_seq=8), until=20)
+    await asyncio.gather(*tasks)
+
+    assert to_json(state) == to_json(fold(events[7:]))
+    assert min_seq == 8
+    assert kept.snapshot is not None
+    assert unpacked(kept.snapshot.body, 8) is not None
+
+
+async def test_what_retention_removes_during_a_fold_is_not_in_it(soon: None):
+    events = ticks(20)
+    kept = Log(events, min_seq=8, snapshot=Snapshot(10, packed(fold(events[:10]), 1)))
+    folds, tasks = folding_over(kept)
+
+    state, min_seq = await folds.fold(INFO, until=20)  # looked up before
+    await asyncio.gather(*tasks)
+
+    assert to_json(state) == to_json(fold(events[7:]))
+    assert min_seq == 8
