@@ -1,0 +1,89 @@
+"""What each run should have said and returned: what no invariant of a log can know."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tests.campaign.field import Field
+from tests.campaign.load import Ticket
+
+_TYPES = ["run.completed", "run.failed", "run.cancelled", "message.delta", "message.completed"]
+
+# What a run may fail of that is nobody's mistake: too many workers in a row died with it.
+POISON = "poison"
+
+# The team answers six times, whatever becomes of its workers.
+TEAM_MESSAGES = 6
+
+
+async def wrong_runs(
+    field: Field, tickets: Mapping[str, Ticket], cancelled: frozenset[str]
+) -> list[str]:
+    """Return what runs said or returned that they shouldn't have, a sentence each."""
+    said: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run_id, body in await field.rows(
+        """select run_id, body from events where run_id = any($1) and type = any($2)
+            order by session, seq""",
+        list(tickets),
+        _TYPES,
+    ):
+        said[run_id].append(orjson.loads(body))
+    found: list[str] = []
+    for run_id, ticket in tickets.items():
+        what = _wrong(ticket, said[run_id], may_be_cancelled=run_id in cancelled)
+        if what is not None:
+            found.append(f"{ticket.workflow} run {run_id} in session {ticket.session} {what}")
+    return found
+
+
+def _wrong(
+    ticket: Ticket, events: Sequence[dict[str, Any]], *, may_be_cancelled: bool
+) -> str | None:
+    ends = [event for event in events if event["type"].startswith("run.")]
+    if not ends:
+        return None  # the checker says that it hangs
+    end, data = ends[0]["type"], ends[0]["data"]
+    if end == "run.cancelled":
+        return None if may_be_cancelled else "was cancelled, and nobody asked for that"
+    if end == "run.failed":
+        return None if data["error"]["code"] == POISON else f"failed: {data['error']}"
+    if ticket.workflow == "doomed":
+        return "completed, which it can't"
+    wanted = _wanted(ticket)
+    got = _got(ticket, events, data.get("result"))
+    return None if got == wanted else f"came to {got!r}, not to {wanted!r}"
+
+
+def _wanted(ticket: Ticket) -> Any:
+    given = ticket.input
+    match ticket.workflow:
+        case "ledger":
+            return {"total": sum(number * number for number in range(given["steps"]))}
+        case "ticker":
+            return [f"tick {n}\n" for n in range(1, given["events"] + 1)]
+        case "talk":
+            return [
+                "".join(f"{number}.{piece} " for piece in range(given["pieces"]))
+                for number in range(given["messages"])
+            ]
+        case "team":
+            return TEAM_MESSAGES
+        case _:
+            return None
+
+
+def _got(ticket: Ticket, events: Sequence[dict[str, Any]], result: Any) -> Any:
+    match ticket.workflow:
+        case "ledger":
+            return result
+        case "ticker":
+            return [e["data"]["text"] for e in events if e["type"] == "message.delta"]
+        case "talk":
+            return [e["data"]["content"] for e in events if e["type"] == "message.completed"]
+        case "team":
+            messages = [e for e in events if e["type"] == "message.completed"]
+            return len({e["data"]["message_id"] for e in messages})
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""What nobody would send on purpose, and what must hold all the same. The long form: `python -m tests.fuzz`."""

@@ -1,0 +1,48 @@
+"""Clocks of simulated machines: the same virtual time, told differently by each."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from tests.simulation.loop import SimulatedLoop
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class SimulatedClock:
+    """A `Clock` whose wall time is `skew_s` off and may jump, and whose monotonic time began at some other moment.
+
+    Nothing may rest on the one, nor on the other being the same for two processes.
+    """
+
+    def __init__(self, loop: SimulatedLoop, *, skew_s: float = 0.0, uptime_s: float = 0.0) -> None:
+        self._loop, self._uptime_s = loop, uptime_s
+        self._start = BEGINNING + timedelta(seconds=skew_s)
+
+    def now(self) -> datetime:
+        """Return this machine's wall time."""
+        return self._start + timedelta(microseconds=int(self._loop.time() * 1_000_000))
+
+    def monotonic(self) -> float:
+        """Return the seconds since this machine started."""
+        return self._loop.time() + self._uptime_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in virtual time; as asyncio.sleep does, at half its price."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _wake, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall time forwards or back."""
+        self._start += timedelta(seconds=seconds)
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

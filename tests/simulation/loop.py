@@ -1,0 +1,269 @@
+"""An event loop in virtual time, whose callbacks belong to processes that can be paused and killed.
+
+When nobody has anything to do, time jumps to the next timer. Which process acts next is chosen by the seed; within a
+process callbacks run in the order in which they were scheduled, as asyncio promises its users.
+"""
+
+import asyncio
+import random
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from heapq import heappop, heappush
+from inspect import iscoroutine
+from typing import Any
+
+from tests.simulation.process import PROCESS, Process, State
+
+# A schedule takes some 10,000 steps; a hundred times that is a process that spins.
+STEPS_MAX = 1_000_000
+
+# A schedule takes about a minute of virtual time.
+SECONDS_MAX = 600.0
+
+# Coroutines await each other, and more in their `finally`; closed one by one, but not for ever.
+_CLOSINGS_MAX = 100
+
+
+class Stuck(Exception):
+    """The simulated world has nothing to do and nothing to wait for, or never comes to an end."""
+
+
+class Handle:
+    """A scheduled callback. Asyncio's own would cost a third of the simulation's time."""
+
+    __slots__ = ("args", "callback", "context")
+
+    def __init__(
+        self, callback: Callable[..., Any] | None, args: tuple[Any, ...], context: Context
+    ) -> None:
+        self.callback, self.args, self.context = callback, args, context
+
+    def cancel(self) -> None:
+        """Do nothing when the time comes."""
+        self.callback = None
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.callback is None
+
+
+class _Task(asyncio.Task[Any]):
+    """A task with a number as its hash: a set of tasks has the same order in every run."""
+
+    number = 0
+    process: Process
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _Future(asyncio.Future[Any]):
+    """A future with a number as its hash."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """Use `simulate`. `world` is the process of everything that is started outside of any."""
+
+    def __init__(self, chance: random.Random, outside: Any = None) -> None:
+        """`outside` is what workflows can reach: whatever the schedule keeps there."""
+        super().__init__()
+        self.outside = outside
+        self.steps = 0
+        self._now = 0.0
+        self._random = chance.random
+        self._runnable: list[Process] = []
+        self._timers: list[tuple[float, int, Handle]] = []
+        self._numbers = 0
+        self._graves: list[object] = []
+        self._tasks: list[_Task] = []  # all there ever were
+        self.world = Process(self, "world")
+
+    # --- what asyncio asks of a loop -----------------------------------------------------------------
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        return self._now
+
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Schedule a callback in the process of its context."""
+        handle = Handle(callback, args, copy_context() if context is None else context)
+        self._schedule(handle)
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Schedule a callback: there is one thread."""
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: Context | None = None,
+    ) -> Any:
+        """Schedule a callback for after `delay` seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Schedule a callback for a moment of virtual time."""
+        handle = Handle(callback, args, copy_context() if context is None else context)
+        self._numbers += 1
+        heappush(self._timers, (when, self._numbers, handle))
+        return handle
+
+    def create_future(self) -> _Future:
+        """Return a future with a number."""
+        future = _Future(loop=self)
+        self._numbers += 1
+        future.number = self._numbers
+        return future
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> _Task:
+        """Start a coroutine in the process of its context."""
+        # The hash must be there before the task is: asyncio puts it into a set at once.
+        self._numbers += 1
+        _Task.number = self._numbers
+        task = _Task(coro, loop=self, name=str(name or ""), context=context)
+        task.number = self._numbers
+        task.process = (
+            PROCESS.get(self.world) if context is None else (context.get(PROCESS) or self.world)
+        )
+        # Whoever is killed leaves tasks behind; they are cleared away in `dispose`.
+        task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]
+        self._tasks.append(task)
+        return task
+
+    def _run_once(self) -> None:
+        """Take steps until the loop is stopped. What is written out here is nine tenths of a simulation's steps."""
+        runnable, chance = self._runnable, self._random
+        while not self._stopping:  # pyright: ignore[reportAttributeAccessIssue]
+            if runnable:
+                count = len(runnable)
+                place = int(chance() * count) if count > 1 else 0
+                process = runnable[place]
+                handle = process.ready.popleft()
+                if not process.ready:
+                    runnable[place] = runnable[-1]
+                    runnable.pop()
+            elif (handle := self._jump()) is None:
+                continue
+            self.steps += 1
+            if self.steps > STEPS_MAX:
+                raise Stuck(f"more than {STEPS_MAX:,} steps; it is {self._now:.1f} s")
+            if (callback := handle.callback) is not None:
+                try:
+                    handle.context.run(callback, *handle.args)
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - told to the schedule
+                    self.call_exception_handler({"message": repr(callback), "exception": error})
+
+    # --- processes -----------------------------------------------------------------------------------
+
+    def _schedule(self, handle: Handle) -> None:
+        process = handle.context.get(PROCESS) or self.world
+        ready = process.ready
+        if process.state is State.DEAD:
+            self._graves.append(handle)
+            return
+        ready.append(handle)
+        if len(ready) == 1 and process.state is State.RUNNING:
+            self._runnable.append(process)
+
+    def _jump(self) -> Handle | None:
+        """Go to the next timer. Return its callback, if it is the only one and its process runs; there is no choice."""
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heappop(timers)
+        if not timers:
+            raise Stuck(f"nobody has anything to do or to wait for; it is {self._now:.1f} s")
+        when, _, first = heappop(timers)
+        now = self._now = max(self._now, when)
+        if now > SECONDS_MAX:
+            raise Stuck(f"not over after {SECONDS_MAX:g} s")
+        if not (timers and timers[0][0] <= now):
+            process = first.context.get(PROCESS) or self.world
+            if process.state is State.RUNNING:
+                return first
+        self._schedule(first)
+        while timers and timers[0][0] <= now:
+            handle = heappop(timers)[2]
+            if handle.callback is not None:
+                self._schedule(handle)
+        return None
+
+    def enter(self, process: Process) -> None:
+        """Let a process be chosen."""
+        self._runnable.append(process)
+
+    def leave(self, process: Process) -> None:
+        """Let a process be chosen no more."""
+        if process in self._runnable:
+            self._runnable.remove(process)
+
+    def bury(self, process: Process) -> None:
+        """Keep what a killed process leaves behind."""
+        self._graves.append(process.ready)
+
+    def unseen_errors(self) -> list[str]:
+        """Return the errors of tasks that nobody looked at."""
+        return [
+            f"nobody looked at the error of {task!r}"
+            for task in self._tasks
+            if task.process.alive and task.done() and task._log_traceback  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        ]
+
+    def dispose(self) -> None:
+        """End everything that still goes on, in silence and without effect, when all has been looked at."""
+        create_task = asyncio.TaskGroup.create_task
+        asyncio.TaskGroup.create_task = self._no_task  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for task in self._tasks:
+                    if not task.done():
+                        _close(task.get_coro())
+                self._graves.clear()
+                self._timers.clear()
+                self._tasks.clear()
+        finally:
+            asyncio.TaskGroup.create_task = create_task
+        self.close()
+
+    def _no_task(self, coro: Any, **_: Any) -> asyncio.Future[Any]:
+        """Start nothing: what a `finally` wants to do is not done any more."""
+        coro.close()
+        future = self.create_future()
+        future.set_result(None)
+        return future
+
+
+def _close(coroutine: Any) -> None:
+    """Close a coroutine from the inside out, so that what is awaited in a `finally` is closed as well."""
+    for _ in range(_CLOSINGS_MAX):
+        innermost = coroutine
+        while iscoroutine(inner := innermost.cr_await) and inner.cr_frame is not None:
+            innermost = inner
+        with suppress(BaseException):  # it is the end of it in any case
+            innermost.close()
+        if coroutine.cr_frame is None:
+            break

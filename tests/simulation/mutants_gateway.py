@@ -1,0 +1,117 @@
+"""Deliberate bugs of the gateway: see `mutants`."""
+
+# pyright: reportPrivateUsage=false
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from holdfast.events.recorded import RecordedEvent
+from holdfast.gateway.catchup import Catchup, Key, Leaf
+from holdfast.gateway.feed import Feed
+from holdfast.gateway.reading import Reading
+from holdfast.gateway.request import Sources, SubscriptionRequest
+from holdfast.gateway.selection import Selection
+from holdfast.gateway.subscription import Subscription
+from holdfast.gateway.tasks import Flight
+
+Patches = Iterable[tuple[type | Any, str, Any]]
+"""What a mutant puts in the place of what: owner, name, mutation."""
+
+
+def gap_ignored() -> Patches:
+    """What comes from the window is taken as it comes, and whoever stood before a hole goes on behind it."""
+    holes: dict[Feed, tuple[int, int]] = {}
+
+    def offer(self: Feed, events: Sequence[RecordedEvent]) -> bool:
+        before = self.head
+        for recorded in events:
+            if recorded.seq > self.head:
+                if recorded.seq > self.head + 1:
+                    holes[self] = (self.head, recorded.seq - 1)
+                    self.ring.restart(recorded.seq - 1)
+                self._append(recorded)
+        self._changed(before)
+        return False
+
+    def needs_page(self: Reading) -> bool:
+        begin, end = holes.get(self._feed, (0, 0))
+        if self._leaf is None and begin <= self.position.accounted < end:
+            self.position.account(end)
+        return self._leaf is None and self.position.accounted < self._ring.floor
+
+    yield Feed, "offer", offer
+    yield Reading, "needs_page", property(needs_page)
+
+
+def from_the_end() -> Patches:
+    """The stream begins with what comes next, as XREAD does from `$`."""
+    init = Reading.__init__
+
+    def begin(self: Reading, request: SubscriptionRequest, feed: Feed, sources: Sources) -> None:
+        init(self, request, feed, sources)
+        if request.cursor < feed.head:
+            self.position.account(feed.head)
+
+    yield Reading, "__init__", begin
+
+
+def inclusive_after() -> Patches:
+    """A resumed stream begins with the event at its cursor."""
+    init = Reading.__init__
+
+    def begin(self: Reading, request: SubscriptionRequest, feed: Feed, sources: Sources) -> None:
+        init(self, replace(request, cursor=max(0, request.cursor - 1)), feed, sources)
+
+    yield Reading, "__init__", begin
+
+
+def cursor_ignored() -> Patches:
+    """Whatever a client has, it gets everything."""
+    init = Reading.__init__
+
+    def begin(self: Reading, request: SubscriptionRequest, feed: Feed, sources: Sources) -> None:
+        init(self, replace(request, cursor=0), feed, sources)
+
+    yield Reading, "__init__", begin
+
+
+def id_on_heartbeat() -> Patches:
+    """A sign of life carries the head that was heard of as its id."""
+    silence = Subscription._break_silence
+
+    def break_silence(self: Subscription) -> bytes:
+        said = silence(self)
+        return said and said + b"id: %d\n\n" % (self.feed.heard + 1)
+
+    yield Subscription, "_break_silence", break_silence
+
+
+def slow_client_skips() -> Patches:
+    """A reader that fell out of the ring goes on at its floor."""
+
+    def needs_page(self: Reading) -> bool:
+        if self._leaf is None and 0 < self.position.accounted < self._ring.floor:
+            self.position.account(self._ring.floor)
+        return self._leaf is None and self.position.accounted < self._ring.floor
+
+    yield Reading, "needs_page", property(needs_page)
+
+
+def pages_of_others() -> Patches:
+    """Pages are shared by their cursor alone."""
+    fly = Catchup._fly
+
+    async def leaf(
+        self: Catchup, session: int, selection: Selection, *, after: int, until: int | None = None
+    ) -> Leaf:
+        key: Key = (0, after, until, *selection.key)
+        if (kept := self._kept.get(key)) is not None:
+            return kept[1]
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = Flight()
+            self._spawn(fly(self, key, flight, session, selection, after, until))
+        return await flight.wait()
+
+    yield Catchup, "leaf", leaf

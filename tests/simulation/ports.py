@@ -1,0 +1,262 @@
+"""The ways from a process to its servers, as they are on a bad day: late, cut off before or after the effect, dead.
+
+A call travels, is carried out at once and as a whole in the server's own process, and its answer travels back. What
+can be lost on the way is what the real adapters lose:
+
+    before   the connection broke first: nothing was done
+    busy     a row was held by somebody else: nothing was done (StoreBusy, appends only)
+    after    it was done and the answer was lost: the caller knows nothing
+    late     the caller was told that it failed, and it is done afterwards: a statement in a socket's buffer
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from holdfast.events.errors import HoldfastError, StoreBusy, StoreUnavailable, StreamUnavailable
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.process import Process
+
+# What pool_postgres gives a caller: 2 s for a connection, 10 s for an answer. Redis is waited for for 2 s.
+STORE_ACQUIRE_S = 2.0
+STORE_ANSWER_S = 10.0
+STREAM_ANSWER_S = 2.0
+
+
+@dataclass(slots=True)
+class Weather:
+    """How likely a call is to go wrong in which way, and how slow the network is."""
+
+    before: float = 0.0
+    busy: float = 0.0
+    after: float = 0.0
+    late: float = 0.0
+    slow: float = 0.0  # how many trips take long
+    slow_s: float = 0.0  # how long, at most
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing goes wrong."""
+        return not (self.before or self.busy or self.after or self.late)
+
+
+class Reach(Enum):
+    """Whether a server can be reached."""
+
+    UP = "up"
+    REFUSES = "refuses"  # down: every connection is refused
+    HANGS = "hangs"  # stopped: connections stand, nothing is answered
+
+
+class Server:
+    """Postgres or Redis: a process that carries calls out, one at a time."""
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        name: str,
+        error: type[HoldfastError],
+        *,
+        answer_s: tuple[float, float],
+        chance: random.Random,
+    ) -> None:
+        self.name, self.error, self.answer_s = name, error, answer_s
+        self.process = Process(loop, name)
+        self.weather = Weather()
+        self.reach = Reach.UP
+        self.boots = 0  # connections of an earlier boot are broken
+        self.loop, self.chance = loop, chance
+        self.held: list[Callable[[], None]] = []  # what came while it hung
+
+    def go_down(self) -> None:
+        """Break every connection and refuse new ones."""
+        self.reach = Reach.REFUSES
+        self.boots += 1
+        self.held.clear()
+
+    def hang(self) -> None:
+        """Answer nothing any more."""
+        self.reach = Reach.HANGS
+
+    def come_back(self) -> None:
+        """Answer again, first what came meanwhile."""
+        self.reach = Reach.UP
+        held, self.held = self.held, []
+        for work in held:
+            self.process.call(work)
+
+    def carry_out(self, work: Callable[[], None]) -> None:
+        """Do `work` now, or when the server goes on."""
+        if self.reach is Reach.HANGS:
+            self.held.append(work)
+        else:
+            work()
+
+    def trip_s(self) -> float:
+        """Return how long a way takes."""
+        chance = self.chance.random()
+        weather = self.weather
+        if weather.slow and chance < weather.slow:
+            return self.chance.random() * weather.slow_s
+        return 0.0002 + 0.003 * chance * chance
+
+    def unavailable(self, how: str) -> HoldfastError:
+        """Return the error that an adapter raises."""
+        return self.error(f"{self.name}: {how}")
+
+
+Seen = Callable[[str, str, str], None]
+"""Takes process, call and what became of it."""
+
+Method = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Wire:
+    """One process's way to one server."""
+
+    def __init__(self, process: Process, server: Server, seen: Seen | None = None) -> None:
+        self.process, self.server = process, server
+        self._seen = seen
+
+    async def call(self, what: str, method: Method, *args: Any, **kwargs: Any) -> Any:
+        """Have `method` carried out by the server. Raises what the real adapter would."""
+        server = self.server
+        loop = server.loop
+        if not self.process.alive:
+            await loop.create_future()  # nobody is there to go on
+        call = _Call(self, what, method, args, kwargs, loop.create_future())
+        server_context = server.process.context
+        if server.reach is Reach.REFUSES:
+            loop.call_later(
+                server.trip_s(), call.fail, "connection refused", context=server_context
+            )
+        else:
+            loop.call_later(server.trip_s(), call.arrive, context=server_context)
+        return await call.answer
+
+    def note(self, what: str, how: str) -> None:
+        """Trace what became of a call."""
+        if self._seen is not None:
+            self._seen(self.process.name, what, how)
+
+
+class _Call:
+    """One call on its way."""
+
+    __slots__ = ("_args", "_boots", "_kwargs", "_method", "_what", "_wire", "answer")
+
+    def __init__(
+        self,
+        wire: Wire,
+        what: str,
+        method: Method,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        answer: "asyncio.Future[Any]",
+    ) -> None:
+        self._wire, self._what, self._method = wire, what, method
+        self._args, self._kwargs, self.answer = args, kwargs, answer
+        self._boots = wire.server.boots
+
+    def arrive(self) -> None:
+        """Be carried out, or lost, at the server."""
+        server = self._wire.server
+        if server.reach is Reach.REFUSES or server.boots != self._boots:
+            self.fail("connection lost before")
+            return
+        if server.reach is Reach.HANGS:
+            # The caller gives up after its own time; what it sent is still there.
+            patience = server.chance.choice(server.answer_s)
+            server.loop.call_later(patience, self.fail, "no answer", context=server.process.context)
+            server.held.append(self._carry_out_late if server.chance.random() < 0.5 else _nothing)
+            return
+        weather = server.weather
+        if not weather.calm:
+            luck = server.chance.random()
+            if (luck := luck - weather.before) < 0:
+                self.fail("connection lost before")
+                return
+            if (luck := luck - weather.late) < 0:
+                self.fail("connection lost, still under way")
+                delay = server.chance.random() ** 2 * 3.0
+                server.loop.call_later(
+                    delay, server.carry_out, self._carry_out_late, context=server.process.context
+                )
+                return
+            if self._what == "writer.append" and (luck := luck - weather.busy) < 0:
+                self._give(None, StoreBusy(f"{server.name}: a row is held"))
+                return
+            if luck - weather.after < 0:
+                self._carry_out()
+                self.fail("connection lost after")
+                return
+        result, error = self._carry_out()
+        server.loop.call_later(
+            server.trip_s(), self._reply, result, error, context=server.process.context
+        )
+
+    def fail(self, how: str) -> None:
+        """Tell the caller that it failed, whatever it did."""
+        self._give(None, self._wire.server.unavailable(how))
+
+    def _reply(self, result: Any, error: Exception | None) -> None:
+        if self._wire.server.boots != self._boots:
+            self.fail("connection lost after")
+        else:
+            self._give(result, error)
+
+    def _give(self, result: Any, error: Exception | None) -> None:
+        if not self.answer.done():
+            self._wire.note(self._what, "ok" if error is None else str(error))
+            if error is None:
+                self.answer.set_result(result)
+            else:
+                self.answer.set_exception(error)
+                self.answer.exception()  # whoever asked may be gone
+
+    def _carry_out_late(self) -> None:
+        if self._wire.server.boots != self._boots:
+            return  # it was in a buffer of a server that is gone
+        self._wire.note(self._what, "carried out late")
+        self._carry_out()
+
+    def _carry_out(self) -> tuple[Any, Exception | None]:
+        return carried_out(self._method(*self._args, **self._kwargs))
+
+
+def carried_out(work: Coroutine[Any, Any, Any]) -> tuple[Any, Exception | None]:
+    """Run a twin's method to its end at once: between two of its turns nobody else runs, as in a transaction."""
+    try:
+        while True:
+            work.send(None)
+    except StopIteration as done:
+        return done.value, None
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        return None, error
+
+
+def _nothing() -> None:
+    pass
+
+
+class Remote:
+    """A twin, called over a wire."""
+
+    def __init__(self, wire: Wire, name: str, twin: Any) -> None:
+        self._wire, self._name, self._twin = wire, name, twin
+
+    def __getattr__(self, name: str) -> Any:
+        wire, what, method = self._wire, f"{self._name}.{name}", getattr(self._twin, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return wire.call(what, method, *args, **kwargs)
+
+        setattr(self, name, call)
+        return call
+
+
+STORE_ERROR: type[HoldfastError] = StoreUnavailable
+STREAM_ERROR: type[HoldfastError] = StreamUnavailable

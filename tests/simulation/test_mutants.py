@@ -1,0 +1,84 @@
+"""Every deliberate bug is caught by a campaign, and for the promise that it breaks."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.schedule import run_schedule
+
+# The seeds below catch their mutant at once. The product's next change may shift every schedule: then a campaign of so
+# many seeds has to find it, as it found these.
+SEARCHED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """By what a mutant is caught: any of these invariants (or `published`: before it was in the log)."""
+
+    by: frozenset[str]
+    seeds: tuple[int, ...]
+
+
+def _by(by: str, *seeds: int) -> Expected:
+    return Expected(frozenset(by.split()), seeds)
+
+
+EXPECTED = {
+    "no-fence": _by("I1 I2 I8", 15, 28),
+    "no-epoch": _by("I8", 28, 197),
+    "two-ends": _by("I6", 2, 5),
+    "results-forgotten": _by("I7", 2, 5),
+    "acked-before-commit": _by("I7", 2),
+    "published-before-commit": _by("I4 published", 0, 1),
+    "unknown-is-recorded": _by("I1 I4 I5 published", 4, 15),
+    "unknown-is-absent": _by("I1 I9 I10", 0, 6),
+    "lost-command": _by("I9", 20, 25),
+    "endless-poison": _by("I10", 3, 10),
+    "leases-for-ever": _by("I9 I10", 159, 182),
+    "nobody-looks": _by("I10", 45, 116),
+    "gap-ignored": _by("I3 I10", 94, 190),
+    "from-the-end": _by("I3", 0, 2),
+    "inclusive-after": _by("I3", 1, 2),
+    "cursor-ignored": _by("I3", 1, 2),
+    "id-on-heartbeat": _by("I3", 2, 4),
+    "slow-client-skips": _by("I3", 4, 5),
+    "pages-of-others": _by("I3 I4 I5 I12", 2, 6),
+}
+
+
+def named(violations: Iterable[str]) -> set[str]:
+    """Return the invariants that violations name, in whatever way they were seen."""
+    found: set[str] = set()
+    for one in violations:
+        if told := re.match(r"(?:S: )?(I\d+) ", one):
+            found.add(told[1])
+        elif re.match(r"S: \S+ published ", one):
+            found.add("published")
+    return found
+
+
+def caught(name: str, seeds: Iterable[int]) -> int | None:
+    """Return the first seed that catches a mutant for what it breaks."""
+    for seed in seeds:
+        if named(run_schedule(seed, around=MUTANTS[name].apply).violations) & EXPECTED[name].by:
+            return seed
+    return None
+
+
+def test_there_are_enough_mutants_and_each_says_what_catches_it() -> None:
+    assert len(MUTANTS) >= 16
+    assert set(EXPECTED) == set(MUTANTS)
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught_for_what_it_breaks(name: str) -> None:
+    seed = caught(name, [*EXPECTED[name].seeds, *range(SEARCHED)])
+
+    assert seed is not None, MUTANTS[name].breaks
+    # It was the mutant: without it the same schedule breaks nothing, and the product is as it was.
+    assert run_schedule(seed).violations == []
