@@ -24,7 +24,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 PURE := not redis and not postgres and not e2e and not browser and not fault
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test unit faults check format schema lock clean
+.PHONY: help setup setup-dev run test unit faults faults-long simulate campaign check format schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -44,8 +44,18 @@ test: check ## everything that CI runs: the checks and every test but `make faul
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
 
-faults: $(DEV) ## kill and break everything on purpose (ten minutes); HOLDFAST_FAULTS_ALL=1 does so at length
-	$(PY) -m pytest -p tests.no_skips -m fault $(ARGS)
+faults: $(DEV) ## kill and break everything on purpose, as CI does (eight minutes at most)
+	$(PY) -m pytest -p tests.no_skips -m "fault and not alone and not long" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -p tests.no_skips -m "fault and alone and not long" $(ARGS)
+
+faults-long: $(DEV) ## what is too long for CI (a quarter of an hour); HOLDFAST_FAULTS_ALL=1 does so at every event
+	$(PY) -m pytest -p tests.no_skips -m "fault and long" $(ARGS)
+
+simulate: $(DEV) ## go on with the million simulated schedules; ARGS="--seconds 3600"
+	$(PY) -m tests.simulation --seeds 0:1000000 --jobs $(WORKERS) --state docs/proof/simulation.json $(ARGS)
+
+campaign: $(DEV) ## go on with hours of faults against real servers; ARGS="--minutes 240"
+	$(PY) -m tests.campaign --state docs/proof/campaign.json $(ARGS)
 
 check: $(DEV) ## format, lint, import contracts, spelling, generated pages, types
 	$(BIN)/ruff format --check --quiet .
@@ -54,15 +64,17 @@ check: $(DEV) ## format, lint, import contracts, spelling, generated pages, type
 	$(BIN)/codespell
 	$(PY) -m holdfast.events.schema | diff -q - docs/events.v1.schema.json || { echo "run: make schema" >&2; exit 1; }
 	$(PY) -m holdfast.events.reference | diff -q - docs/events.md || { echo "run: make schema" >&2; exit 1; }
+	$(PY) -m holdfast.gateway.openapi | diff -q - docs/openapi.json || { echo "run: make schema" >&2; exit 1; }
 	$(BIN)/pyright
 
 format: $(DEV) ## format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: $(DEV) ## write the pages that are made from the event catalogue
+schema: $(DEV) ## write the pages that are made from the event catalogue and the gateway's routes
 	$(PY) -m holdfast.events.schema > docs/events.v1.schema.json
 	$(PY) -m holdfast.events.reference > docs/events.md
+	$(PY) -m holdfast.gateway.openapi > docs/openapi.json
 
 lock: $(DEV) ## resolve the dependencies anew into constraints/; ARGS=--upgrade for the newest
 	$(COMPILE) --extra dev --output-file constraints/dev.txt

@@ -180,7 +180,7 @@ def _default(field: FieldInfo) -> str:
     match field.default:
         case _ if field.is_required():
             return "required"
-        case None | ():
+        case None | () | "":
             return "none"
         case bool() as value:
             return str(int(value))

@@ -5,7 +5,14 @@ from datetime import timedelta
 from math import inf
 
 from holdfast.events.commands import CommandKind
-from holdfast.events.store import RunStatus, Store
+from holdfast.events.store import (
+    COMMANDS_AT_ONCE,
+    OwnEvent,
+    RunStatus,
+    SessionChange,
+    SessionStatus,
+    Store,
+)
 from tests.contract.conftest import Passes
 from tests.factories import (
     TENANT,
@@ -246,3 +253,32 @@ async def test_a_release_by_a_former_owner_releases_nothing(store: Store):
 
     assert list(await claim_all(store, "w3")) == []
     await owner.append(delta())
+
+
+async def test_a_claim_tells_whether_the_session_has_ended(store: Store):
+    """Else its owner would append behind the last event."""
+    owner = await owned_session(store)
+    await owner.append(effects=[SessionChange(SessionStatus.EXPIRED)])
+    await owner.release()
+    await store.desk.erase(TENANT, "s")
+
+    [claim] = await claim_all(store, "w2")
+
+    assert claim.status is SessionStatus.EXPIRED
+
+
+async def test_one_sessions_flood_of_commands_hides_no_others(store: Store):
+    flooded, other = await owned_session(store, "flooded"), await owned_session(store, "other")
+    for n in range(COMMANDS_AT_ONCE + 1):
+        await store.desk.emit(TENANT, "flooded", OwnEvent(type="custom.x", data={"n": n}))
+    await store.desk.emit(TENANT, "other", OwnEvent(type="custom.x", data={}))
+
+    pending = await store.claims.pending([flooded.session, other.session])
+    told = [command.session for command in pending]
+
+    assert told == [flooded.session] * COMMANDS_AT_ONCE + [other.session]
+    numbers = [c.body["data"]["n"] for c in pending[:COMMANDS_AT_ONCE]]
+    assert numbers == list(range(COMMANDS_AT_ONCE)), "oldest first"
+    await flooded.release()
+    [claim] = await claim_all(store, "w2")
+    assert len(claim.commands) == COMMANDS_AT_ONCE

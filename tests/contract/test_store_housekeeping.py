@@ -8,7 +8,8 @@ import pytest
 
 from holdfast.events.catalog import SessionExpired
 from holdfast.events.commands import CommandKind
-from holdfast.events.store import RunStatus, SessionChange, SessionStatus, Store
+from holdfast.events.errors import SessionGone
+from holdfast.events.store import OwnEvent, RunStatus, SessionChange, SessionStatus, Store
 from tests.contract.conftest import Passes
 from tests.factories import TENANT, ask_run, claim_one, delta, owned_session, running
 
@@ -151,3 +152,19 @@ async def test_no_more_sessions_expire_at_once_than_was_asked(store: Store, pass
     await passes(1.2)
 
     assert [await store.claims.expire_due(limit=2) for _ in range(3)] == [2, 1, 0]
+
+
+async def test_nothing_is_asked_of_a_session_whose_expiry_is_on_its_way(
+    store: Store, passes: Passes
+):
+    """It could only be appended behind `session.expired`, where streams have ended."""
+    owner = await owned_session(store, ttl_s=1)
+    await passes(1.2)
+    assert await store.claims.expire_due(limit=10) == 1
+
+    with pytest.raises(SessionGone):
+        await store.desk.emit(TENANT, "s", OwnEvent(type="custom.x", data={}))
+    with pytest.raises(SessionGone):
+        await ask_run(store)
+
+    assert [command.kind for command in await owner.pending()] == ["expire"]

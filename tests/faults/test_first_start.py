@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from holdfast.orchestrator.executors.langgraph_saver import SCHEMA, checkpoint_pool
+from holdfast.events.erasure_postgres import CHECKPOINT_SCHEMA
+from holdfast.orchestrator.executors.langgraph_saver import checkpoint_pool
 
 pytestmark = [pytest.mark.fault, pytest.mark.postgres]
 
@@ -19,7 +20,7 @@ async def test_workers_that_set_up_the_checkpoints_at_once_all_succeed(database_
             found = await connection.execute(
                 "select 1 from information_schema.tables"
                 " where table_schema = %s and table_name = 'checkpoints'",
-                (SCHEMA,),
+                (CHECKPOINT_SCHEMA,),
             )
             return len(await found.fetchall())
 

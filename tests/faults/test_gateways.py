@@ -16,7 +16,7 @@ from tests.e2e.stack import Stack
 from tests.faults.breaking import fault_marks, restarted, stack_of, until
 from tests.faults.swarm import Client, connected, following, of_run
 
-pytestmark = [*fault_marks, pytest.mark.timeout(150)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(150)]
 
 # What the supervisor gives a gateway by itself is the same.
 DRAIN_S = 3

@@ -20,7 +20,7 @@ from tests.e2e.stack import Stack
 from tests.faults.breaking import THOROUGH, cancel, fault_marks, logged, stack_of, until
 from tests.faults.swarm import connected
 
-pytestmark = [*fault_marks, pytest.mark.timeout(600 if THOROUGH else 150)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(600 if THOROUGH else 150)]
 
 CYCLES = 20_000 if THOROUGH else 1_000
 RUNS = 600 if THOROUGH else 30

@@ -16,7 +16,7 @@ from tests.e2e.stack import Stack
 from tests.faults.breaking import fault_marks, stack_of, until
 from tests.faults.swarm import Client, following, of_run, seq_of
 
-pytestmark = [*fault_marks, pytest.mark.timeout(120)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.faults.breaking import (
 )
 from tests.faults.swarm import Client, following, of_run
 
-pytestmark = [*fault_marks, pytest.mark.timeout(900 if THOROUGH else 150)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(900 if THOROUGH else 150)]
 
 CRASHES = 100 if THOROUGH else 4
 

@@ -17,7 +17,7 @@ from tests.e2e.stack import Stack
 from tests.faults.breaking import THOROUGH, cancel, connected, fault_marks, stack_of, until
 from tests.faults.swarm import Client, following, of_run
 
-pytestmark = [*fault_marks, pytest.mark.timeout(600 if THOROUGH else 180)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(600 if THOROUGH else 180)]
 
 DOWN_S = {"frozen": 60.0, "stopped": 60.0} if THOROUGH else {"frozen": 15.0, "stopped": 8.0}
 

@@ -23,7 +23,7 @@ from tests.faults.breaking import (
 )
 from tests.faults.swarm import Client, following, of_run, until_beyond
 
-pytestmark = [*fault_marks, pytest.mark.timeout(1200 if THOROUGH else 240)]
+pytestmark = [*fault_marks, pytest.mark.long, pytest.mark.timeout(1200 if THOROUGH else 240)]
 
 SESSIONS = 20
 CLIENTS_EACH = 10

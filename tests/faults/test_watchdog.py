@@ -66,7 +66,7 @@ def test_a_process_that_hangs_on_its_own_output_ends_too() -> None:
 
 GATEWAY = """
 import holdfast.gateway.__main__ as service
-async def hang(settings, backends):
+async def hang(*_):
     await asyncio.sleep(0.3)
     hang_on_purpose()
 service.serve_with = hang

@@ -22,6 +22,7 @@ from tests.faults.rig import LEASE_S, TAKEOVER_SLACK_S, Rig, elapsed, now, rigge
 pytestmark = [
     pytest.mark.alone,  # a promised bound is asserted: nothing else may use the cores
     pytest.mark.fault,
+    pytest.mark.long,
     pytest.mark.e2e,
     pytest.mark.postgres,
     pytest.mark.redis,

@@ -16,6 +16,7 @@ from tests.faults.rig import LEASE_S, Rig, other, rigged
 
 pytestmark = [
     pytest.mark.fault,
+    pytest.mark.long,
     pytest.mark.e2e,
     pytest.mark.postgres,
     pytest.mark.redis,
