@@ -10,6 +10,7 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from psycopg import sql
@@ -268,6 +269,53 @@ async def test_a_write_behind_the_fence_raises_fenced_and_is_not_stored(
             with pytest.raises(Fenced):
                 await late.adelete_thread(f"{made.session}/x")
         assert (await _saved(database_url), told_of) == (kept, heard)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_no_checkpoint_is_saved_before_what_the_tasks_wrote_to_reach_it(
+    real_world: World, database_url: str, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """LangGraph saves writes in the background: behind the next checkpoint nobody would find what was to be told."""
+    made = await real_world.store.desk.create_session("acme", "s")
+    [claim] = await real_world.claims.claim("w1", workflows=[], lease_s=30, limit=1)
+    config: Any = {"configurable": {"thread_id": f"{made.session}/x", "checkpoint_ns": ""}}
+    asked, let_go = asyncio.Event(), asyncio.Event()
+    put_writes = AsyncPostgresSaver.aput_writes
+
+    async def held_up(self: AsyncPostgresSaver, *given: Any) -> None:
+        asked.set()
+        await let_go.wait()
+        if fails:
+            raise StoreUnavailable("away")
+        await put_writes(self, *given)
+
+    async def ignore(*_: str) -> None:
+        pass
+
+    monkeypatch.setattr(AsyncPostgresSaver, "aput_writes", held_up)
+    async with checkpoint_pool(database_url) as pool:
+        saver = FencedSaver(
+            pool,
+            session=claim.session,
+            epoch=claim.epoch,
+            over=lambda: False,
+            on_writes=ignore,
+            on_checkpoint=ignore,
+        )
+        where = await saver.aput(config, empty_checkpoint(), {}, {})
+        writes = asyncio.create_task(saver.aput_writes(where, [("a", 1)], "task-1"))
+        await asked.wait()
+        checkpoint = asyncio.create_task(saver.aput(where, empty_checkpoint(), {}, {}))
+        await asyncio.wait([checkpoint], timeout=0.2)
+        assert await _saved(database_url) == 1
+        let_go.set()
+        await asyncio.wait([writes, checkpoint])
+
+        if fails:
+            with pytest.raises(StoreUnavailable):
+                checkpoint.result()
+            assert isinstance(writes.exception(), StoreUnavailable)
+        assert await _saved(database_url) == (1 if fails else 3)
 
 
 async def _saved(database_url: str, *tables: str) -> int:

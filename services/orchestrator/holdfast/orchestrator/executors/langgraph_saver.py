@@ -109,6 +109,8 @@ class FencedSaver(BaseCheckpointSaver[str]):
         self._pool, self._session, self._epoch = pool, session, epoch
         self._over = over
         self._on_writes, self._on_checkpoint = on_writes, on_checkpoint
+        self._writing: set[asyncio.Future[None]] = set()
+        self._unwritten: Exception | None = None  # why something that a task wrote is not on disk
         self._reader = AsyncPostgresSaver(pool)  # pyright: ignore[reportArgumentType]
 
     def get_next_version(self, current: str | None, channel: None) -> str:
@@ -157,7 +159,15 @@ class FencedSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Save a checkpoint. Raises Fenced when the attempt is over or the session has another owner."""
+        """Save a checkpoint. Raises Fenced when the attempt is over or the session has another owner.
+
+        LangGraph saves what tasks wrote in the background and doesn't wait for it. A checkpoint that was there first
+        would hide it: whoever takes over would go on behind tasks whose messages nobody told, and find none of them.
+        """
+        while self._writing:
+            await asyncio.wait(self._writing)
+        if self._unwritten is not None:
+            raise self._unwritten
         async with self._fenced() as saver:
             saved = await saver.aput(config, checkpoint, metadata, new_versions)
         namespace: str = config.get("configurable", {}).get("checkpoint_ns", "")
@@ -172,8 +182,18 @@ class FencedSaver(BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         """Save what a task wrote. Raises Fenced when the attempt is over or the session has another owner."""
-        async with self._fenced() as saver:
-            await saver.aput_writes(config, writes, task_id, task_path)
+        written = asyncio.get_running_loop().create_future()
+        self._writing.add(written)
+        try:
+            async with self._fenced() as saver:
+                await saver.aput_writes(config, writes, task_id, task_path)
+        except BaseException as error:
+            lost = Fenced(f"what task {task_id} wrote was not saved")
+            self._unwritten = error if isinstance(error, Exception) else lost
+            raise
+        finally:
+            self._writing.discard(written)
+            written.set_result(None)
         await self._on_writes(task_id)
 
     async def adelete_thread(self, thread_id: str) -> None:
