@@ -80,7 +80,8 @@ class Reply:
         self, status: int, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> None:
         """Answer without a stream."""
-        lines = [f"HTTP/1.1 {status} X"]
+        # Said, or else a client may send its next request into a connection that is about to be closed.
+        lines = [f"HTTP/1.1 {status} X", "connection: close"]
         lines += [f"{k}: {v}" for k, v in (headers or {}).items()]
         if status != 204:
             lines.append(f"content-length: {len(body)}")
