@@ -37,14 +37,14 @@ setup-dev: $(DEV) ## install what `make test` and `make check` need, too
 run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gateways 2"
 	@exec $(BIN)/holdfast dev $(ARGS)
 
-test: check ## everything that CI runs: the checks and every test but `make faults`; a skipped test is a failure
+test: check ## everything that CI runs: the checks, 5,000 simulated schedules, every test but `make faults`
 	$(PY) -m pytest -p tests.no_skips -m "alone and not fault" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
 	$(PY) -m pytest -p tests.no_skips -m "not alone and not fault" -n $(WORKERS) --dist loadfile $(ARGS)
 
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
 
-faults: $(DEV) ## kill and break everything on purpose, as CI does (eight minutes at most)
+faults: $(DEV) ## kill and break real servers on purpose (eight minutes on two quiet cores)
 	$(PY) -m pytest -p tests.no_skips -m "fault and not alone and not long" -n $(WORKERS) --dist loadfile $(ARGS)
 	$(PY) -m pytest -p tests.no_skips -m "fault and alone and not long" $(ARGS)
 

@@ -57,7 +57,7 @@ def run(tmp_path, then):
     assert supervisor.stdout is not None
     pids = [int(word) for word in supervisor.stdout.readline().split()]
     guard, *wards = (ProcessId.of(pid) for pid in pids)
-    assert guard is not None
+    # None where the supervisor ended it before we looked.
     return order, supervisor, guard, [ward for ward in wards if ward is not None]
 
 
@@ -116,7 +116,7 @@ def test_a_dismissed_guard_ends_nothing(tmp_path):
     _order, supervisor, guard, wards = run(tmp_path, "guard.dismiss(); print(); time.sleep(60)")
     supervisor.stdout.readline()
 
-    assert not guard.is_alive()
+    assert guard is None or not guard.is_alive()
     assert all(ward.is_alive() for ward in wards)
 
     for ward in wards:
