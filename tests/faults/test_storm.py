@@ -31,7 +31,6 @@ def check(report: StormReport, clients: int) -> None:
     print(report)
     assert report.violations == []
     assert report.connects >= clients
-    assert report.checks > 0
     assert report.late_checks == 0, "the head check queued behind the storm"
     assert report.postgres_connections_max <= GATEWAY_CONNECTIONS
 
@@ -43,6 +42,8 @@ async def test_when_all_streams_are_cut_at_once_everybody_is_back_and_missed_not
     report = await storm(clients=CLIENTS, url=stack.url, within_s=BACK_WITHIN_S)
 
     check(report, CLIENTS)
+    # A successor may have everybody back before its first one is due; a gateway that lived on has had some.
+    assert report.checks > 0
 
 
 async def test_the_clients_of_a_killed_gateway_are_served_by_its_successor(stack: Stack):
