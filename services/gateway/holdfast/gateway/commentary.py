@@ -25,9 +25,13 @@ class Commentary:
         if self._connect_head is not None:
             self._connect_head = min(self._connect_head, head)
 
+    def silent(self, stalled_since: datetime | None) -> bool:
+        """Return whether nothing is due, wherever the client stands."""
+        return self._connect_head is None and stalled_since == self._stalled_since
+
     def due(self, position: Position, stalled_since: datetime | None) -> list[bytes]:
         """Return the frames that are due."""
-        if self._connect_head is None and stalled_since == self._stalled_since:
+        if self.silent(stalled_since):
             return []
         said: list[bytes] = []
         if self._connect_head is not None and position.accounted >= self._connect_head:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
+from holdfast.gateway.outlet import find_outlet
 from holdfast.gateway.subscription import Subscription
 from holdfast.gateway.transport import close_afterwards, find_abort
 
@@ -66,11 +67,15 @@ class EventStreamResponse(Response):
                     "headers": self.raw_headers,
                 },
             )
+            begun = False
             chunk: bytes | None = sse.retry(self._retry_ms)
             while chunk is not None:
                 await self._send(
                     send, {"type": "http.response.body", "body": chunk, "more_body": True}
                 )
+                if not begun:
+                    begun = True
+                    subscription.go_direct(find_outlet(send))
                 chunk = await subscription.chunk()
             if subscription.ending is Ending.DRAIN:
                 close_afterwards(send)

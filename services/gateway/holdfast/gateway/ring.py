@@ -1,7 +1,7 @@
 """The last frames of a session, made once for everybody who reads them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -41,15 +41,23 @@ class Entry:
         return self._origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
-    """Frames for one write. They account for everything with `after < seq <= last`."""
+    """Frames for one write, never changed. They account for everything with `after < seq <= last`."""
 
     after: int
     first: int
     last: int
     events: int
     frames: bytes
+    _chunk: bytes | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def chunk(self) -> bytes:
+        """The frames as one chunk of an HTTP/1.1 response, made once for everybody."""
+        if self._chunk is None:
+            self._chunk = b"%x\r\n%b\r\n" % (len(self.frames), self.frames)
+        return self._chunk
 
 
 class Ring:

@@ -9,6 +9,7 @@ from holdfast.events.errors import StoreUnavailable
 from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
+from holdfast.gateway.outlet import Outlet
 from holdfast.gateway.position import OrderViolated
 from holdfast.gateway.reading import FRAMES_PER_TURN, Reading
 from holdfast.gateway.request import Sources, SubscriptionRequest
@@ -45,6 +46,7 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._writing_since: float | None = None
         self._abort: Callable[[], object] | None = None
+        self._outlet: Outlet | None = None
         self._drained = self._closed = False
 
     @property
@@ -155,9 +157,30 @@ class Subscription:
     # --- called from outside -----------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Look at the feed again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Look at the feed again: at once where the connection takes it, else when it is this client's turn."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not self._pushed():
+            waiter.set_result(None)
+
+    def go_direct(self, outlet: Outlet | None) -> None:
+        """The response has begun: from now on live events may go straight to its connection."""
+        self._outlet = outlet
+
+    def _pushed(self) -> bool:
+        """Write what is live while the stream's task sleeps on; False if it has to wake up for whatever there is.
+
+        The task waits, so it is not writing, and all that it wrote before is ahead in the connection's buffer.
+        """
+        outlet = self._outlet
+        if outlet is None or self.ending is not None or self._retry_at is not None:
+            return False
+        piece = self._reading.live_piece()
+        if piece is None or not outlet.write(piece.chunk):
+            return False
+        self._seen_turns = self.feed.turns
+        self._reading.taken(piece)
+        self._said(piece.frames, piece.events)
+        return True
 
     def rewind(self, head: int) -> None:
         """Forget what lies beyond `head`: the log lost it."""

@@ -14,7 +14,7 @@ def find_abort(send: object) -> Callable[[], object] | None:
     No server promises this: under uvicorn `send` is a method of an object with a `transport`, maybe wrapped in
     closures by middleware. So it is looked for and, when it isn't there, done without.
     """
-    abort = getattr(getattr(_find_owner(send), "transport", None), "abort", None)
+    abort = getattr(getattr(find_owner(send), "transport", None), "abort", None)
     return abort if callable(abort) else None
 
 
@@ -24,12 +24,12 @@ def close_afterwards(send: object) -> None:
     HTTP/1.1 allows it at any time, and a client that connects anew may land on another replica. Done without where
     the server doesn't show how.
     """
-    owner = _find_owner(send)
+    owner = find_owner(send)
     if isinstance(getattr(owner, "keep_alive", None), bool):
         owner.keep_alive = False
 
 
-def _find_owner(send: object) -> Any:
+def find_owner(send: object) -> Any:
     """Return the server's object whose method `send` is, at the bottom of all wrapping; None if it isn't found."""
     queue: list[Any] = [send]
     seen: set[int] = set()
