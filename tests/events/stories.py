@@ -114,6 +114,61 @@ def ended_early(end: Event) -> list[RecordedEvent]:
     )
 
 
+def awkward_names() -> list[RecordedEvent]:
+    """Ids and keys that other languages reorder, inherit or count otherwise, and events of no run."""
+    ids = ["7", "b", "1", "__proto__", "constructor"]
+    nowhere = [Emission(c.ToolStarted(call_id=i, name=i), NOWHERE) for i in ids[:2]]
+    return log(
+        [
+            Emission(c.SessionCreated(metadata={"__proto__": {"7": None}}), NOWHERE),
+            *(at(c.MessageDelta(message_id=i, text=f"{i} 🜂\u2028")) for i in ids),
+            *(at(c.ToolStarted(call_id=i, name=i), step=i) for i in ids),
+            *nowhere,
+            at(c.StateSnapshot(state={i: {i: 1.0} for i in ids})),
+            at(c.StateUpdated(changes={"7": None, "__proto__": [None], "0": ""})),
+            at(c.ToolCompleted(call_id="1", name="1", result=2**53 - 1, duration_ms=1), step="1"),
+            at(c.StepRestarted(name="b"), step="b", attempt=2),
+            at(c.StepRestarted(name="x"), attempt=2),
+        ]
+    )
+
+
+def replanned_and_asked() -> list[RecordedEvent]:
+    """A plan made anew, questions answered one by one, and a run that ends while one is open."""
+
+    def plan(*tasks: str, plan_id: str = "p") -> Emission:
+        items = tuple(c.PlanItem(task_id=task, title=task.upper()) for task in tasks)
+        return at(c.PlanCreated(plan_id=plan_id, title="P", items=items))
+
+    def ask(input_id: str) -> Emission:
+        return at(c.InputRequested(input_id=input_id, prompt="Sure?"))
+
+    return log(
+        [
+            *_beginning(),
+            plan("another plan's", plan_id="q"),
+            plan("a", "b", "d"),
+            at(c.TaskStarted(task_id="b")),
+            plan("c", "b"),
+            at(c.TaskFailed(task_id="b", error=ERROR, duration_ms=1)),
+            at(c.TaskStarted(task_id="b", title="B again")),
+            at(c.TaskCompleted(task_id="b", result=1, duration_ms=2)),
+            at(c.TaskStarted(task_id="b")),
+            ask("i1"),
+            ask("i2"),
+            at(c.InputReceived(input_id="i1", value=True, duration_ms=1)),
+            at(c.InputExpired(input_id="i2", duration_ms=1)),
+            at(c.RunRetrying(error=ERROR, delay_ms=1, next_attempt=2)),
+            at(c.RunResumed(reason="retry"), attempt=2),
+            ask("i3"),
+            at(c.RunCompleted(duration_ms=9), attempt=2),
+            ask("i4"),
+            at(c.RunResumed(reason="takeover"), attempt=3),
+            at(c.RunFailed(error=ERROR, duration_ms=9), attempt=3),
+        ]
+    )
+
+
 STORIES: dict[str, list[RecordedEvent]] = {
     "uninterrupted": uninterrupted(),
     "interrupted-announced-again": interrupted(announced=True),
@@ -122,6 +177,8 @@ STORIES: dict[str, list[RecordedEvent]] = {
     "open-after-takeover": ended_early(c.RunResumed(reason="takeover")),
     "failed": ended_early(c.RunFailed(error=ERROR, duration_ms=5)),
     "cancelled": ended_early(c.RunCancelled(reason="enough", duration_ms=5)),
+    "awkward-names": awkward_names(),
+    "replanned-and-asked": replanned_and_asked(),
     "every-type": log(Emission(event, context) for event, context in SAMPLES),
     "every-type-but-erasure": log(
         Emission(event, context) for event, context in SAMPLES if event.type != "session.erased"

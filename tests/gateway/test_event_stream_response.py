@@ -69,6 +69,7 @@ async def respond(world: World, server: Server, send: Send | None = None) -> asy
     return asyncio.create_task(call)
 
 
+# protocol P17
 async def test_the_response_says_what_proxies_and_clients_need_to_hear():
     world, server = make_world(), Server()
     world.tell("message.delta")

@@ -40,10 +40,9 @@ NOTIFICATIONS_MAX = 100
 # Keys of the shared state. One snapshot event must hold it whole, so a real one is far smaller.
 SHARED_KEYS_MAX = 10_000
 
-# Characters of a text made of deltas. The whole text must fit one event to be completed, so more
-# is never shown whole; unbounded, an endless delta stream would also cost quadratic time.
-# (JavaScript counts UTF-16 units: there a text of this length may be cut one delta earlier, until
-# the completed text replaces it.)
+# Code points of a text made of deltas, in every language. The whole text must fit one event to be
+# completed, so more is never shown whole; unbounded, an endless delta stream would also cost
+# quadratic time.
 TEXT_CHARS_MAX = EVENT_BYTES_MAX
 
 OPEN_STATUSES = frozenset({"queued", "pending", "running", "retrying", "waiting"})

@@ -1,0 +1,43 @@
+/** The state that agents share: keys in the order in which they came, and the object that readers see. */
+
+import type { Json, State } from "./entries.js";
+
+/** One snapshot event must hold the shared state whole, so a real one is far smaller. */
+export const SHARED_KEYS_MAX = 10_000;
+
+export class Shared {
+  readonly #values = new Map<string, Json>();
+  #object: State["shared"] | null = null;
+
+  /** The same object until a key changes. */
+  get object(): State["shared"] {
+    // fromEntries, not assignment: a key may be called `__proto__`.
+    this.#object ??= Object.fromEntries(this.#values);
+    return this.#object;
+  }
+
+  /**
+   * Sets keys; beyond the bound the oldest go. (Of keys that came with one event, those that look like numbers count
+   * as the oldest: JavaScript has no other order of them.)
+   */
+  set(values: State["shared"]): void {
+    this.#object = null;
+    for (const [key, value] of Object.entries(values)) this.#values.set(key, value);
+    for (const key of this.#values.keys()) {
+      if (this.#values.size <= SHARED_KEYS_MAX) return;
+      this.#values.delete(key);
+    }
+  }
+
+  /** Sets keys, null removes one. */
+  update(changes: State["shared"]): void {
+    const all = Object.entries(changes);
+    for (const [key, value] of all) if (value === null) this.#values.delete(key);
+    this.set(Object.fromEntries(all.filter(([, value]) => value !== null)));
+  }
+
+  clear(): void {
+    this.#object = null;
+    this.#values.clear();
+  }
+}
