@@ -45,6 +45,8 @@ async def test_a_run_is_asked_for_with_all_that_was_given():
             "a b",
             on_busy="reject",
             start_at=datetime(2026, 11, 21, 9, tzinfo=UTC),
+            priority=-5,
+            timeout_s=90,
             idempotency_key="k1",
         )
 
@@ -57,6 +59,8 @@ async def test_a_run_is_asked_for_with_all_that_was_given():
         "input": {"q": "ü"},
         "on_busy": "reject",
         "start_at": "2026-11-21T09:00:00+00:00",
+        "priority": -5,
+        "timeout_s": 90,
     }
 
 

@@ -148,6 +148,7 @@ async def test_events_that_were_had_before_are_dropped_and_counted():
         assert events.counters.duplicates == 3
 
 
+# protocol P1
 async def test_a_hole_in_the_stream_is_noticed_and_filled_from_the_cursor():
     holed = sending(frame(1) + frame(2) + frame(4) + frame(5), cut=False)
     async with turns(holed).serve() as server, client(server.url) as holdfast:
@@ -508,6 +509,52 @@ async def test_a_wait_that_was_cancelled_loses_nothing():
         assert [first.seq, *await collect(events)] == ALL
 
 
+async def test_a_wait_that_was_cancelled_keeps_the_connection():
+    """Waiting with a timeout, again and again, is one stream and not one per wait."""
+    go = asyncio.Event()
+
+    async def slow(request: Request, reply: Reply) -> None:
+        await reply.stream()
+        await go.wait()
+        await reply.send(log(0))
+        await reply.gone()
+
+    async with (
+        Scripted(slow).serve() as server,
+        client(server.url) as holdfast,
+        holdfast.follow("s") as events,
+    ):
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.05)
+        go.set()
+        async with asyncio.timeout(10):
+            assert [(await anext(events)).seq for _ in ALL] == ALL
+
+        assert (events.counters.connections, len(server.requests)) == (1, 1)
+
+
+async def test_a_follower_that_is_cut_resumes():
+    """As a network would break it: in the middle of a wait, and nobody told the reader."""
+
+    async def half(request: Request, reply: Reply) -> None:
+        await reply.stream()
+        await reply.send(frame(1) + frame(2))
+        await reply.gone()
+
+    async with turns(half).serve() as server, client(server.url) as holdfast:
+        events = holdfast.follow("s")
+        events.cut()  # before there is anything to cut
+        first = [(await anext(events)).seq for _ in range(2)]
+        waiting = asyncio.create_task(collect(events))
+        await asyncio.sleep(0)
+        events.cut()
+
+        assert [*first, *await waiting] == ALL
+        assert (events.counters.resumes, events.counters.silences) == (1, 0)
+        assert [r.cursor for r in server.requests] == [0, 2, LOG]
+
+
 async def test_leaving_the_block_closes_the_connection():
     gone = asyncio.Event()
 
@@ -526,7 +573,7 @@ async def test_leaving_the_block_closes_the_connection():
         assert events.cursor == 1
 
 
-async def test_the_status_tells_connecting_catching_up_stalled_live_and_the_end():
+async def test_the_status_tells_connecting_catching_up_stalled_live_waiting_and_the_end():
     told: list[str] = []
     stream = log(0) + control("stalled", since="2026-11-21T09:00:00Z") + control("live")
     async with (
@@ -538,14 +585,44 @@ async def test_the_status_tells_connecting_catching_up_stalled_live_and_the_end(
 
     assert told == [
         "connecting",
+        "waiting",
         "connecting",
         "catching-up",
         "live",
         "stalled",
         "live",
+        "waiting",
         "connecting",
         "ended",
     ]
+
+
+async def test_a_status_carries_what_belongs_to_its_state():
+    told: list[Status] = []
+    stream = log(0) + control("stalled", since="2026-11-21T09:00:00Z")
+    script = [answering(503, retry_after="7"), answering(502), sending(stream), answering(410)]
+    async with turns(*script).serve() as server, client(server.url) as holdfast:
+        events = holdfast.follow("s", on_status=told.append)
+        with pytest.raises(ProblemError) as refusal:
+            await collect(events)
+
+    waiting = [status for status in told if status.state is State.WAITING]
+    assert [status.attempt for status in waiting] == [1, 2, 1]
+    assert (waiting[0].reason, waiting[0].delay_s) == (f"{server.url} answered 503", 7)
+    assert Status(State.STALLED, since="2026-11-21T09:00:00Z") in told
+    assert (told[-1].state, told[-1].error) == (State.FAILED, refusal.value)
+    assert events.status is told[-1]
+    assert events.counters.events == LOG
+
+
+@pytest.mark.parametrize("data", ["{}", "nonsense", '{"since": 7}'])
+async def test_a_worker_that_is_gone_since_nobody_knows_when_is_gone_all_the_same(data: str):
+    stalled = b"event: stalled\ndata: %b\n\n" % data.encode()
+    told: list[Status] = []
+    async with turns(sending(log(0) + stalled)).serve() as server, client(server.url) as holdfast:
+        assert await collect(holdfast.follow("s", on_status=told.append)) == ALL
+
+    assert Status(State.STALLED) in told
 
 
 async def test_the_status_comes_between_the_events_where_it_belongs():

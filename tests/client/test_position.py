@@ -83,6 +83,7 @@ def test_control_frames_are_signals_and_move_nothing(name: str):
     assert position.cursor == 4
 
 
+# protocol P13
 def test_an_unknown_control_frame_is_no_trouble():
     assert Position(4).take(Frame(event="from-the-future", data=b"?")) is None
 

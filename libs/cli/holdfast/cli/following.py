@@ -20,7 +20,7 @@ class Following:
     def on_status(self, status: Status) -> None:
         """Tell of trouble with the connection, and of its end."""
         match status.state:
-            case State.CONNECTING if status.reason:
+            case State.WAITING:
                 # Each failed try has a reason; one line for all of them would hide that the wait
                 # grows.
                 self._output.notice(f"{status.reason}; trying again in {status.delay_s:.1f} s")

@@ -1,6 +1,8 @@
 """Commands about runs: ask for one, end one, answer one."""
 
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +17,7 @@ from holdfast.cli.output import Output
 from holdfast.client import Holdfast, ProblemError, Ticket
 from holdfast.client.answers import OnBusy
 from holdfast.events.recorded import RecordedEvent
+from holdfast.events.slots import PRIORITY_MAX, PRIORITY_MIN
 
 # What the gateway takes as a body, and more than anybody types.
 INPUT_BYTES_MAX = 1024 * 1024
@@ -39,6 +42,21 @@ def run(
         OnBusy | None,
         typer.Option("--on-busy", help="What to do while another run of the session is not over."),
     ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(
+            "--priority",
+            min=PRIORITY_MIN,
+            max=PRIORITY_MAX,
+            help="How important it is: a point is worth six seconds of waiting. [default: 0]",
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="How long it may take from its start, at most."
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Show the run until it ends; exit 1 if it fails.")
     ] = False,
@@ -60,7 +78,8 @@ def run(
     async def work() -> RecordedEvent | None:
         nonlocal following, come_back
         async with my.client() as client:
-            ticket = await _start(client, workflow, value, session, on_busy)
+            ask = partial(client.start, on_busy=on_busy, priority=priority, timeout_s=timeout_s)
+            ticket = await _start(client, ask, workflow, value, session)
             if not follow:
                 _show(my.output, ticket)
                 return None
@@ -197,11 +216,15 @@ def read_input(output: Output, text: str | None) -> Any:
 
 
 async def _start(
-    client: Holdfast, workflow: str, value: Any, session: str | None, on_busy: OnBusy | None
+    client: Holdfast,
+    ask: Callable[[str, Any, str | None], Awaitable[Ticket]],
+    workflow: str,
+    value: Any,
+    session: str | None,
 ) -> Ticket:
     """Ask for the run; a session that somebody named and nobody made is made first."""
     try:
-        return await client.start(workflow, value, session, on_busy=on_busy)
+        return await ask(workflow, value, session)
     except ProblemError as error:
         if error.code != "session-unknown" or session is None:
             raise
@@ -210,7 +233,7 @@ async def _start(
     except ProblemError as error:
         if error.code != "session-exists":  # somebody else made it in between
             raise
-    return await client.start(workflow, value, session, on_busy=on_busy)
+    return await ask(workflow, value, session)
 
 
 def _show(output: Output, ticket: Ticket) -> None:

@@ -67,7 +67,7 @@ def list_all(database_url: DatabaseOption = None, as_json: JsonOption = False) -
                 _lag(i),
                 f"{i.lag_s:.1f} s",
                 str(i.waiting),
-                str(i.dead),
+                f"{i.dead} (+{i.dropped} dropped)" if i.dropped else str(i.dead),
                 i.owner or "-",
                 i.error or "",
             ]
@@ -291,6 +291,7 @@ def _info(info: "SubscriptionInfo") -> dict[str, Any]:
         "lag_s": round(info.lag_s, 3),
         "waiting": info.waiting,
         "dead": info.dead,
+        "dropped": info.dropped,
         "holder": info.owner,
         "error": info.error,
         "moved_at": info.moved_at.isoformat(),

@@ -58,6 +58,7 @@ class Position:
         self.cursor = after
         self.duplicates = 0
         self.run_ended = False
+        self.stalled_since: str | None = None  # what the last `stalled` said
         self._run_id, self._until = run_id, until
 
     @property
@@ -77,7 +78,10 @@ class Position:
             # Controls of ours carry no id; one that we don't know may, and then means what it
             # means to a browser.
             self._jump(seq)
-            return _SIGNALS.get(frame.event)
+            signal = _SIGNALS.get(frame.event)
+            if signal is Signal.STALLED:
+                self.stalled_since = _since(frame.data)
+            return signal
         if frame.data is None:
             self._jump(seq)
             return None
@@ -122,6 +126,15 @@ class Position:
 
 
 _SIGNALS = {signal.value: signal for signal in Signal}
+
+
+def _since(data: bytes | None) -> str | None:
+    """Read since when; what can't be read is not worth a stream that is sound otherwise."""
+    try:
+        since: Any = _json_object(data or b"{}").get("since")
+    except StreamBroken:
+        return None
+    return since if isinstance(since, str) else None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
