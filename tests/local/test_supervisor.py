@@ -24,9 +24,11 @@ def data_dir(server_dir: Path) -> Path:
 
 
 def test_ready_is_said_when_everything_serves(data_dir):
-    """One line, and behind it both servers, every orchestrator and every gateway."""
+    """One line, and behind it both servers, every orchestrator and every gateway; then where people look."""
     with Dev(data_dir, gateways=2, orchestrators=2) as dev:
         url = dev.wait_ready()
+        assert dev.process.stdout is not None
+        assert next(dev.process.stdout) == f"console {url}/console\n"
 
         processes = dev.processes()
         names = ["redis", "postgres", "orchestrator-1", "orchestrator-2", "gateway-1", "gateway-2"]
@@ -35,6 +37,15 @@ def test_ready_is_said_when_everything_serves(data_dir):
             said = get(f"http://{processes[name]['address']}/readyz")
             assert said["pid"] == processes[name]["pid"]
         assert url == f"http://{processes['gateway-1']['address']}"
+
+
+def test_a_console_that_is_off_is_not_announced(data_dir):
+    with Dev(data_dir, env={"HOLDFAST_CONSOLE": "false"}) as dev:
+        dev.wait_ready()
+        dev.process.send_signal(signal.SIGTERM)
+
+        assert dev.process.stdout is not None
+        assert dev.process.stdout.read() == ""
 
 
 def test_every_child_gets_our_environment_and_its_own_address(data_dir):

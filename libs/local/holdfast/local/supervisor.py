@@ -45,6 +45,9 @@ READY_SECONDS = 60.0
 # Over this time streams are closed and steps in progress recorded, unless the environment says else.
 DRAIN_SECONDS = 3
 
+# How a gateway's switch is set to off.
+OFF = ("0", "false", "f", "no", "n", "off")
+
 # The stages in which all is ended, the guard's and the supervisor's.
 GATEWAYS, ORCHESTRATORS, SERVERS = 0, 1, 2
 
@@ -52,8 +55,8 @@ GATEWAYS, ORCHESTRATORS, SERVERS = 0, 1, 2
 async def run_dev(options: DevOptions, *, on_line: Callable[[str], None] = print) -> int:
     """Run the local stack until Ctrl-C or SIGTERM; return the exit status.
 
-    `on_line` gets one line, `ready http://…`, when all of it serves. What can't go on is said in
-    one sentence on stderr, with status 2.
+    `on_line` gets `ready http://…` when all of it serves, then `console http://…/console`. What
+    can't go on is said in one sentence on stderr, with status 2.
     """
     try:
         await Supervisor(options, on_line).run()
@@ -186,6 +189,8 @@ class Supervisor:
 
             where = f" http://{gateways[0].address}" if gateways else ""
             self._on_line(f"ready{where}")
+            if where and env.get("HOLDFAST_CONSOLE", "1").lower() not in OFF:
+                self._on_line(f"console{where}/console")
             await anyio.sleep_forever()
 
     def _orchestrator(self, number: int, env: Mapping[str, str]) -> Service:

@@ -1,0 +1,1 @@
+var a="holdfast:theme",m=()=>matchMedia("(prefers-color-scheme: light)");function t(){try{let e=localStorage.getItem(a);return e==="dark"||e==="light"?e:"auto"}catch{return"auto"}}function o(e){let h=e==="auto"?m().matches?"light":"dark":e;document.documentElement.dataset.theme=h}o(t());
