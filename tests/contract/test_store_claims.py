@@ -196,22 +196,6 @@ async def test_a_claim_takes_no_more_than_it_was_asked_to(store: Store):
     assert counts == [2, 2, 1, 0]
 
 
-async def test_those_that_were_free_longest_come_first(store: Store, passes: Passes):
-    await resting(store, "early")
-    await passes(0.01)
-    await resting(store, "late")
-    for session_id in ("late", "early", None):
-        await ask_run(store, session_id)
-    [new] = {info.session_id for info in (await store.desk.sessions(TENANT)).items} - {
-        "early",
-        "late",
-    }
-
-    order = [(await claim_all(store, limit=1))[0].session_id for _ in range(3)]
-
-    assert order == [new, "early", "late"]
-
-
 async def test_a_session_is_claimed_by_one_worker_however_many_try(store: Store):
     """Twenty at once, over and over, and no session is ever given twice."""
     for n in range(30):

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from holdfast.events.catalog import SessionExpired
+from holdfast.events.catalog import SessionErased, SessionExpired
 from holdfast.events.commands import CommandKind
 from holdfast.events.errors import SessionGone
 from holdfast.events.store import OwnEvent, RunStatus, SessionChange, SessionStatus, Store
@@ -168,3 +168,21 @@ async def test_nothing_is_asked_of_a_session_whose_expiry_is_on_its_way(
         await ask_run(store)
 
     assert [command.kind for command in await owner.pending()] == ["expire"]
+
+
+async def test_sessions_erased_lately_are_told_newest_first_with_their_heads(
+    store: Store, passes: Passes
+):
+    kept = await owned_session(store, "kept")
+    await kept.append(delta())
+    owners = [await owned_session(store, name) for name in ("first", "second", "third")]
+    for owner in owners:
+        await owner.append(delta())
+        gone = SessionChange(SessionStatus.ERASED, erase=True)
+        await owner.append(SessionErased(erased_through=2), effects=[gone])
+        await passes(0.6)
+
+    newest = [(owner.session, 3) for owner in reversed(owners)]
+    assert list((await store.claims.erased(within_s=60, limit=10)).items()) == newest
+    assert list((await store.claims.erased(within_s=60, limit=2)).items()) == newest[:2]
+    assert list((await store.claims.erased(within_s=0.9, limit=10)).items()) == newest[:1]

@@ -2,9 +2,10 @@
 
 import pytest
 
+from holdfast.events import desk_memory, desk_postgres, sessions_postgres
 from holdfast.events.catalog import SessionErased, SessionExpired
 from holdfast.events.commands import CommandKind
-from holdfast.events.errors import KeyReused, SessionGone, SessionUnknown
+from holdfast.events.errors import KeyReused, SessionGone, SessionUnknown, TooManyEvents
 from holdfast.events.store import (
     Idempotency,
     OwnEvent,
@@ -12,7 +13,7 @@ from holdfast.events.store import (
     SessionStatus,
     Store,
 )
-from tests.factories import TENANT, delta, owned_session
+from tests.factories import TENANT, ask_run, delta, owned_session
 
 PAID = OwnEvent(type="custom.order.paid", data={"amount": 12}, user_id="ann")
 
@@ -68,3 +69,21 @@ async def test_another_tenants_session_is_unknown(store: Store):
 
     with pytest.raises(SessionUnknown):
         await store.desk.emit("other", "s", PAID)
+
+
+async def test_only_so_many_events_wait_for_an_owner(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """A session without a worker would grow without end, and its first owner would work for hours."""
+    for module in (desk_memory, desk_postgres, sessions_postgres):
+        monkeypatch.setattr(module, "OPEN_EMITS_MAX", 3)
+    owner = await owned_session(store)
+    await owned_session(store, "other")
+    for _ in range(3):
+        await store.desk.emit(TENANT, "s", PAID)
+
+    with pytest.raises(TooManyEvents):
+        await store.desk.emit(TENANT, "s", PAID)
+
+    await store.desk.emit(TENANT, "other", PAID)
+    await ask_run(store)
+    await owner.settle()
+    await store.desk.emit(TENANT, "s", PAID)

@@ -263,6 +263,40 @@ async def test_a_dropped_window_is_gone_and_dropping_it_again_harmless(
     assert await seqs(stream, session) == []
 
 
+async def test_an_erased_window_holds_the_word_of_its_erasure_and_nothing_else(
+    rig: Rig, session: int
+):
+    await rig.stream.publish(session, events(1, 5))
+    last = events(6, 6)[0]
+
+    assert await rig.stream.erase(session, last) is Published.OK
+    assert await rig.stream.erase(session, last) is Published.DUP
+
+    assert await seqs(rig.stream, session) == [6]
+    assert await rig.expires_in(session) is not None
+
+
+async def test_an_erasure_also_takes_what_lies_before_its_own_word_in_a_window_that_reaches_as_far(
+    stream: Stream, session: int
+):
+    await stream.publish(session, events(1, 6))
+
+    assert await stream.erase(session, events(6, 6)[0]) is Published.OK
+
+    assert await seqs(stream, session) == [6]
+
+
+async def test_what_comes_late_from_before_an_erasure_brings_nothing_back(
+    stream: Stream, session: int
+):
+    await stream.erase(session, events(6, 6)[0])
+
+    assert await stream.rebase(session, events(1, 5)) is Published.DUP
+    assert await stream.publish(session, events(1, 5)) is Published.DUP
+
+    assert await seqs(stream, session) == [6]
+
+
 async def test_a_stream_that_is_away_says_so_and_goes_on_when_it_is_back(rig: Rig, session: int):
     await rig.stream.publish(session, events(1, 2))
     await rig.go_down()
@@ -271,6 +305,7 @@ async def test_a_stream_that_is_away_says_so_and_goes_on_when_it_is_back(rig: Ri
         rig.stream.publish(session, events(3, 3)),
         rig.stream.rebase(session, events(3, 3)),
         rig.stream.read({session: 0}, limit=1),
+        rig.stream.erase(session, events(3, 3)[0]),
         rig.stream.drop(session),
         rig.stream.hint_work(session),
     ):

@@ -88,6 +88,7 @@ async def test_a_page_that_lands_after_its_session_was_forgotten_is_not_kept():
         Selection(run_id="r", family=frozenset({"r"})),
     ],
 )
+# protocol P20
 async def test_a_filtered_page_looks_through_a_bounded_part_of_the_log(selection: Selection):
     log = FakeLog()
     log.sessions[SESSION].head = 3 * SCAN_SEQS_MAX

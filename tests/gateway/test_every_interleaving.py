@@ -233,6 +233,7 @@ async def _run(seed: int) -> Counter[str]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(min_value=10_000, max_value=2**32))
+# protocol P1
 async def test_no_interleaving_loses_or_repeats_an_event(seed: int):
     await _run(seed)
 

@@ -29,6 +29,7 @@ async def test_a_client_gets_what_was_and_what_comes():
         await client.leave()
 
 
+# protocol P6
 async def test_an_empty_session_is_caught_up_at_once():
     world = make_world()
     async with world.hub:

@@ -13,6 +13,7 @@ from tests.gateway.worlds import make_world
 DELTA = "message.delta"
 
 
+# protocol P7
 async def test_a_stalled_run_is_told_once_and_so_is_its_recovery():
     world = make_world()
     async with world.hub:
@@ -33,6 +34,7 @@ async def test_a_stalled_run_is_told_once_and_so_is_its_recovery():
         await late.leave()
 
 
+# protocol P9
 async def test_silence_is_broken_by_a_heartbeat():
     world = make_world()
     async with world.hub:
@@ -62,6 +64,7 @@ async def test_a_heartbeat_also_comes_while_the_store_is_away_and_the_client_wai
         await client.leave()
 
 
+# protocol P16
 async def test_a_drain_tells_everybody_when_to_come_back_and_ends_in_waves():
     world = make_world()
     async with world.hub:
@@ -124,6 +127,7 @@ async def test_an_erasure_that_only_the_store_tells_of_ends_the_stream_too():
         assert (client.seqs, client.cursor) == ([], 3)
 
 
+# protocol P12
 async def test_an_expired_session_is_served_to_its_last_event_and_then_never_again():
     world = make_world()
     world.tell(DELTA, "session.expired")
@@ -139,6 +143,7 @@ async def test_an_expired_session_is_served_to_its_last_event_and_then_never_aga
         again.close()
 
 
+# protocol P3
 async def test_the_bytes_of_a_session_do_not_depend_on_when_they_are_read():
     """From the store, from the ring, live: one sequence, the same bytes."""
     world = make_world(ring_events=8)

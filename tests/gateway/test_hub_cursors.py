@@ -27,6 +27,7 @@ async def test_a_cursor_ahead_of_this_process_is_judged_by_the_store():
         await early.leave()
 
 
+# protocol P5
 async def test_a_cursor_beyond_the_log_is_reset_to_its_head_and_goes_on():
     world = make_world()
     world.tell(DELTA, DELTA)
@@ -42,6 +43,7 @@ async def test_a_cursor_beyond_the_log_is_reset_to_its_head_and_goes_on():
         await client.leave()
 
 
+# protocol P5
 async def test_a_cursor_below_retention_is_reset_to_the_earliest_and_goes_on():
     world = make_world()
     world.tell(*[DELTA] * 10)

@@ -88,6 +88,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+# protocol P2
 async def test_clients_that_move_between_gateways_see_one_sequence(parts: Parts):
     """The owner publishes late, in pieces, or not at all; the client leaves and comes back all the time."""
     chance = random.Random(7)
@@ -131,6 +132,7 @@ async def test_an_event_that_was_never_published_arrives(parts: Parts):
     await client.leave()
 
 
+# protocol P12
 async def test_a_run_s_stream_ends_with_the_run_and_has_nothing_afterwards(parts: Parts):
     owner = await owned_session(parts.store)
     run_id = await running(owner)

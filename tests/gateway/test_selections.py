@@ -20,6 +20,7 @@ def ids(client: Client) -> list[int | None]:
     return [frame.id for frame in client.frames if frame.name is None]
 
 
+# protocol P15
 async def test_a_filtered_stream_accounts_for_what_it_leaves_out():
     world = make_world()
     world.tell("tool.started", DELTA, DELTA, "tool.completed", DELTA)
@@ -37,6 +38,7 @@ async def test_a_filtered_stream_accounts_for_what_it_leaves_out():
         await client.leave()
 
 
+# protocol P15
 async def test_an_idle_filtered_stream_moves_its_client_s_cursor_once_a_second():
     world = make_world()
     async with world.hub:
@@ -104,6 +106,7 @@ async def test_a_run_s_stream_has_the_run_s_events_and_ends_with_it():
         assert client.controls == []
 
 
+# protocol P14
 async def test_a_run_s_stream_has_its_terminal_event_whatever_its_filter():
     world = make_world()
     _two_runs(world)
@@ -174,6 +177,7 @@ async def test_a_run_whose_end_was_lost_or_removed_does_not_keep_its_readers():
             assert client.cursor == 8
 
 
+# protocol P14
 async def test_a_run_s_stream_has_its_children_s_events_also_of_those_that_start_later():
     world = make_world()
     world.tell("run.started", run_id="r")

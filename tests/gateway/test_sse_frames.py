@@ -7,6 +7,7 @@ from holdfast.gateway import sse
 from tests.gateway.fakes import recorded
 
 
+# protocol P8
 def test_an_event_is_sent_as_its_id_and_its_body_verbatim():
     event = RecordedEvent(12, "x.y", None, b'{"a": 1,"a":2}')
 
@@ -30,10 +31,12 @@ def test_an_id_only_frame_has_nothing_but_the_id():
     assert sse.id_only(41) == b"id: 41\n\n"
 
 
+# protocol P8
 def test_control_frames_are_named_and_leave_the_cursor_alone():
     assert sse.control("caught-up", {"head": 7}) == b'event: caught-up\ndata: {"head":7}\n\n'
 
 
+# protocol P8
 def test_a_reset_is_the_control_frame_that_moves_the_cursor():
     frame = sse.reset(9, "retention", earliest=10)
 

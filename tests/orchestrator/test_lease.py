@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from itertools import pairwise
 from typing import cast
 
 import pytest
 
 from holdfast.events.errors import StoreUnavailable
-from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper
+from holdfast.orchestrator.lease import COMPUTING_LEASES_MAX, ClaimsConnection, LeaseKeeper
 from tests.orchestrator.harness import until
 
 LEASE_S = 0.6
@@ -131,6 +132,25 @@ async def test_a_blocked_loop_keeps_no_lease_alive(keeper: LeaseKeeper, leases: 
     assert keeper.loop_blocked
     await until(lambda: keeper.suspended)
     await until(lambda: not keeper.suspended)
+
+
+async def test_a_loop_that_computes_keeps_its_leases_for_a_while(
+    keeper: LeaseKeeper, leases: Leases, lost: Lost
+) -> None:
+    """A step that takes the CPU for itself harms its neighbours enough: they are not taken over on top of that."""
+    keeper.hold(1, 1)
+    await until(lambda: len(leases.renewals) >= 2)
+    blocked_at = time.monotonic()
+    while time.monotonic() < blocked_at + LEASE_S * (COMPUTING_LEASES_MAX + 2):
+        sum(range(1000))
+    gaps = [b - a for a, b in pairwise([*leases.renewals, time.monotonic()])]
+    kept_s = leases.renewals[-1] - blocked_at
+
+    assert kept_s > LEASE_S * (COMPUTING_LEASES_MAX - 1)
+    assert max(gaps[:-1]) < LEASE_S
+    # It is given up in the end: there is code that computes for ever.
+    assert kept_s <= LEASE_S * COMPUTING_LEASES_MAX
+    assert gaps[-1] >= LEASE_S
 
 
 async def test_a_lost_session_is_told_once_in_the_main_loop(

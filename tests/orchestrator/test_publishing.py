@@ -54,6 +54,11 @@ class Slow:
         self.check(session)
         return await self.stream.rebase(session, events, at_rest=at_rest)
 
+    async def erase(self, session: int, last: RecordedEvent) -> Published:
+        await self.held.wait()
+        self.check(session)
+        return await self.stream.erase(session, last)
+
     async def drop(self, session: int) -> None:
         await self.stream.drop(session)
 

@@ -8,7 +8,7 @@ import pytest
 from holdfast.events.clock import SystemClock
 from holdfast.events.store import Run, RunRequest, RunStatus, SessionStatus
 from holdfast.events.stream_memory import MemoryStream
-from holdfast.orchestrator import context_wait
+from holdfast.orchestrator import context_wait, sweeper
 from holdfast.orchestrator.context import WorkflowContext
 from holdfast.orchestrator.workflow import workflow
 from tests.factories import TENANT
@@ -123,3 +123,29 @@ async def test_a_wait_is_as_long_on_machines_whose_clocks_are_hours_apart(
         "input.expired",
         "run.completed",
     ]
+
+
+async def test_what_comes_back_of_an_erased_session_is_erased_again(
+    memory_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failover of Redis that lost the erasure, or a command from before it that was held up on its way."""
+    monkeypatch.setattr(sweeper, "SCRUB_S", 0.1)
+    world, stream = memory_world, memory_world.stream
+    assert isinstance(stream, MemoryStream)
+    await world.worker(quick)
+    ticket = await world.ask("quick")
+    await world.reaches(ticket, RunStatus.COMPLETED)
+    await world.until(lambda: stream_has(stream, ticket.session, 5))
+    before = (await stream.read({ticket.session: 0}, limit=100))[ticket.session]
+    await world.store.desk.erase(TENANT, ticket.session_id)
+
+    async def only_the_erasure() -> bool:
+        found = await stream.read({ticket.session: 0}, limit=100)
+        return [e.type for e in found[ticket.session]] == ["session.erased"]
+
+    await world.until(only_the_erasure)
+    await world.released(ticket)
+    await stream.drop(ticket.session)
+    await stream.rebase(ticket.session, before)
+
+    await world.until(only_the_erasure)

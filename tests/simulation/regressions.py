@@ -13,5 +13,7 @@ REGRESSIONS: dict[int, str] = {
     67: "the same, with a question's deadline: the run waited again, and again",
     1048: "two owners whose clocks were behind wrote the same bytes: one event was taken for refused and recorded",
     1516: "a command in the buffer of a Redis that was failed over from was carried out by its successor",
+    10872: "a sweep held up in a Redis that hung wrote the window of a session that was erased in between",
+    13883: "the same after an erasure whose second half was lost: an empty window takes whatever comes late",
     299: "a client of an expired session is told that there is no more; the erasure that follows is not owed to it",
 }

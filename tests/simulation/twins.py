@@ -168,6 +168,10 @@ class SimulatedStream:
         call = self._wire.call
         return await call("stream.rebase", self._rebase, session, events, at_rest=at_rest, by=what)
 
+    async def erase(self, session: int, last: RecordedEvent) -> Published:
+        """Leave only the word of an erasure."""
+        return await self._wire.call("stream.erase", self._erase, session, last)
+
     async def drop(self, session: int) -> None:
         """Delete a window."""
         await self._wire.call("stream.drop", self._twin.drop, session)
@@ -205,6 +209,12 @@ class SimulatedStream:
         outcome = await self._twin.rebase(session, events, at_rest=at_rest)
         if outcome is Published.OK:
             self._backend.records.count(by)
+        return outcome
+
+    async def _erase(self, session: int, last: RecordedEvent) -> Published:
+        self._check_recorded(session, [last])
+        outcome = await self._twin.erase(session, last)
+        self._backend.records.count(f"erase {outcome}")
         return outcome
 
     def _check_recorded(self, session: int, events: Sequence[RecordedEvent]) -> None:

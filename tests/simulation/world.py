@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.events.ids import seeded_uuid7
+from holdfast.events.state_memory import SessionRow
+from holdfast.events.store import SessionStatus
 from holdfast.events.store_memory import MemoryStore
 from holdfast.events.stream_memory import MemoryStream
 from holdfast.verify.history import Fault
@@ -32,8 +34,9 @@ from tests.simulation.records import Records
 from tests.simulation.twins import Backend
 from tests.simulation.worker import SimulatedWorker
 
-# After the last fault: takeovers of three runs one after the other, their backing off, and a nap.
-REST_S = 60.0
+# After the last fault: takeovers of three runs one after the other, their backing off, and a nap; and somebody looks
+# every minute, give or take, what is back of sessions that were erased.
+REST_S = 90.0
 
 # How often it is looked whether everything has come to rest, and whether somebody has to be started again.
 LOOK_S = 0.5
@@ -204,9 +207,16 @@ class World:
         if self.callers.busy:
             return False
         for row in state.sessions.values():
-            if any(row.open_runs()) or any(row.open_commands()):
+            if any(row.open_runs()) or any(row.open_commands()) or self._haunted(row):
                 return False
         return all(self._caught_up(client) for client in self.clients)
+
+    def _haunted(self, row: SessionRow) -> bool:
+        """Whether the window of an erased session has more than the word of its erasure."""
+        window = self.backend.stream._windows.get(row.id)
+        if row.status is not SessionStatus.ERASED or window is None:
+            return False
+        return any(entry.seq < row.head for entry in window.entries)
 
     def _caught_up(self, client: SimulatedClient) -> bool:
         if client.over:

@@ -95,6 +95,7 @@ async def test_an_absent_store_is_a_503_that_says_when_and_not_where(
     assert "hunter2" not in response.text
 
 
+# protocol P22
 async def test_a_bug_is_a_500_with_a_request_id_and_nothing_else(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ):

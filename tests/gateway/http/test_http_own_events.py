@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from holdfast.events import desk_memory
 from tests.gateway.http.conftest import Served
 
 PAID: dict[str, Any] = {"type": "custom.order.paid", "data": {"amount": 12}}
 
 
+# protocol P19
 async def test_an_own_event_is_accepted_with_the_position_to_follow(served: Served):
     session_id, _ = await served.session()
 
@@ -56,3 +58,17 @@ async def test_an_unknown_session_is_unknown(served: Served):
     response = await served.client.post("/v1/sessions/nobody/events", json=PAID)
 
     assert response.status_code == 404
+
+
+async def test_who_asks_for_more_events_than_may_wait_is_told_to_slow_down(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(desk_memory, "OPEN_EMITS_MAX", 1)
+    session_id, _ = await served.session()
+    path = f"/v1/sessions/{session_id}/events"
+    await served.client.post(path, json=PAID)
+
+    response = await served.client.post(path, json=PAID)
+
+    assert (response.status_code, response.json()["code"]) == (429, "too-many-open-events")
+    assert int(response.headers["retry-after"]) >= 1

@@ -45,6 +45,7 @@ async def test_events_are_the_recorded_bytes(served: Served):
     assert orjson.loads(response.content)["items"][0]["data"]["content"] == DIFFICULT
 
 
+# protocol P20
 async def test_pages_meet_without_a_gap_and_tell_when_they_end(served: Served):
     session_id, session = await served.session()
     await served.worker.record(session, *[said(str(n)) for n in range(4)])
@@ -96,6 +97,7 @@ async def test_a_limit_beyond_a_page_is_refused(served: Served, limit: str):
 
 
 @pytest.mark.parametrize("call", ["events?after=9", "state?at=9", "messages?at=9"])
+# protocol P5
 async def test_a_seq_that_is_not_there_yet_is_a_conflict(served: Served, call: str):
     await served.session("s")
 
@@ -105,6 +107,7 @@ async def test_a_seq_that_is_not_there_yet_is_a_conflict(served: Served, call: s
     assert response.json()["head"] == 1
 
 
+# protocol P21
 async def test_the_state_is_the_fold_at_the_seq_that_was_asked_for(served: Served):
     session_id, session = await served.session()
     await served.worker.record(session, said("a"), said("b"))

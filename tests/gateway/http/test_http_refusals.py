@@ -75,6 +75,7 @@ async def test_a_request_for_a_stream_that_is_too_large_is_a_400(served: Served,
     assert (long.status_code, long.json()["code"]) == (400, "url-too-long")
 
 
+# protocol P11
 async def test_what_is_refused_for_good_stays_a_status(served: Served):
     async with asyncio.timeout(5):
         unknown = await served.client.get("/v1/sessions/none/stream")

@@ -9,8 +9,8 @@ from holdfast.events.catalog.run import InputRequested, RunCompleted, RunStarted
 from holdfast.events.commands import CommandKind
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.store import RunStatus, WorkflowInfo
-from holdfast.gateway.models import VALUE_BYTES_MAX
 from holdfast.gateway.principal import Principal, principal
+from holdfast.gateway.requests import VALUE_BYTES_MAX
 from holdfast.gateway.workflows import CACHE_S
 from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
 
@@ -22,6 +22,7 @@ def pointers(response: Any) -> list[str]:
     return [error["pointer"] for error in response.json()["errors"]]
 
 
+# protocol P19
 async def test_a_run_is_accepted_with_everything_needed_to_follow_it(served: Served):
     session_id, _ = await served.session()
 
@@ -217,6 +218,7 @@ async def test_the_same_key_gives_the_first_answer_though_the_workflow_changed(
     assert other.json()["code"] == "idempotency-key-reused"
 
 
+# protocol P18
 async def test_the_same_key_gives_the_same_run_and_another_request_is_told_so(served: Served):
     session_id, _ = await served.session()
     key = {"idempotency-key": "k-1"}

@@ -114,6 +114,7 @@ async def test_a_session_that_nobody_could_have_is_unknown(served: Served, name:
         assert response.headers["content-type"] == "application/problem+json"
 
 
+# protocol P22
 async def test_another_tenants_session_and_run_are_as_unknown_as_one_that_never_was():
     """Byte for byte, apart from the request's own id: nothing tells that they exist."""
     caller = Principal("mine")

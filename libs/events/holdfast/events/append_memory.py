@@ -151,6 +151,8 @@ class MemoryWriter:
         if run is None or run.status.ended:
             return
         run.status = change.status
+        if not run.status.idle:
+            run.slot_epoch = 0  # once it runs, its status says that it holds a slot
         if change.status is RunStatus.RUNNING and run.started_at is None:
             run.started_at = now
         if change.status.ended:

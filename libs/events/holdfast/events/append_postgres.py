@@ -71,6 +71,8 @@ _EFFECTS = """, sr as (
                              else clock_timestamp() + make_interval(secs => x.due_in_s) end,
            attempts = coalesce(x.attempts, r.attempts),
            workflow_v = coalesce(x.workflow_v, r.workflow_v),
+           -- Once it runs, its status says that it holds a slot.
+           slot_epoch = case when coalesce(x.status, r.status) in ('queued', 'waiting') then r.slot_epoch else 0 end,
            strikes = case when r.run_id in (select run_id from sr) then 0 else r.strikes end,
            started_at = case when x.starts then coalesce(r.started_at, clock_timestamp()) else r.started_at end,
            ended_at = case when x.status in ('completed', 'failed', 'cancelled') then clock_timestamp()

@@ -30,6 +30,7 @@ class Claim:
     taken_over: bool  # the last owner did not release it
     commands: Sequence[Command]  # COMMANDS_AT_ONCE of them at most
     runs: Sequence[Run]  # those that have not ended, oldest first
+    slot: str | None = None  # the run that was given its slot with the claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,19 @@ class Claims(Protocol):
     ) -> Sequence[Claim]:
         """Own up to `limit` sessions with something to do: an open command, a due run, a lease that ran out.
 
-        Each gets epoch + 1. A lease that ran out is taken over only one lease after Postgres started, so that owners
-        can come back first. Never two workers at once for one session. Commands of a kind that this version doesn't
-        know are no work: they stay open for a version that does.
+        Those whose turn is first come first. A run that has to begin, or to go on after a wait, is work only if there
+        is a slot for it, and is given that with the claim (see `slots`). Each session gets epoch + 1. A lease that ran
+        out is taken over only one lease after Postgres started, so that owners can come back first. Never two workers
+        at once for one session. Commands of a kind that this version doesn't know are no work: they stay open for a
+        version that does.
+        """
+        ...
+
+    async def limited(self, worker: str, workflow: str) -> bool:
+        """Tell whether a run of this workflow needs a slot, which a claim gives and nobody else.
+
+        For a run that came to its turn after the claim: its owner gives the session back, and whoever's turn is first,
+        of all sessions, gets the next slot.
         """
         ...
 
@@ -93,6 +104,10 @@ class Claims(Protocol):
 
     async def mark_published(self, published: Mapping[int, int]) -> None:
         """Note how far the streams of these sessions are."""
+        ...
+
+    async def erased(self, *, within_s: float, limit: int) -> Mapping[int, int]:
+        """Return the sessions erased in the last `within_s` seconds, newest first, each with its head."""
         ...
 
     async def expire_due(self, *, limit: int) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import islice
 
 from holdfast.events.commands import Command, CommandKind
+from holdfast.events.slots_memory import Slots, asked_at, in_turn, turn_of
 from holdfast.events.state_memory import MemoryState, RunRow, SessionRow, later
 from holdfast.events.store import (
     ANSWER_KEPT_S,
@@ -13,7 +14,6 @@ from holdfast.events.store import (
     Claim,
     Journal,
     Run,
-    RunStatus,
     SessionStatus,
 )
 
@@ -32,15 +32,24 @@ class MemoryClaims:
         loaded = frozenset(workflows)
         # Owners of before a restart have one lease's time to come back first.
         takeover = now > later(self._state.started_at, lease_s)
-        free = [
-            row
-            for row in self._busy()
-            if (row.owner is None or (takeover and row.unowned(now)))
-            and _has_work(row, loaded, now)
+        free = [row for row in self._busy() if row.owner is None or (takeover and row.unowned(now))]
+        begins = self._begins(free, loaded, worker, now)
+        work: list[tuple[datetime, int]] = []
+        for row in free:
+            turns = [turn_of(begins[row.id])] if row.id in begins else []
+            if (asked := asked_at(row.open_commands(), self._state)) is not None:
+                turns.append(asked)
+            if turns:
+                work.append((min(turns), row.id))
+        return [
+            self._own(self._state.sessions[n], worker, later(now, lease_s), begins.get(n))
+            for _, n in sorted(work)[:limit]
         ]
-        # Those that were free longest come first; never owned is longest of all.
-        free.sort(key=lambda row: (row.lease_until is not None, row.lease_until or now, row.id))
-        return [self._own(row, worker, later(now, lease_s)) for row in free[:limit]]
+
+    async def limited(self, worker: str, workflow: str) -> bool:
+        """Tell whether a run of this workflow needs a slot, which a claim gives and nobody else."""
+        now = await self._state.turn()
+        return Slots(self._state, now, worker).limits(workflow)
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
@@ -103,6 +112,17 @@ class MemoryClaims:
         for row in self._state.known(published):
             row.published = max(row.published, published[row.id])
 
+    async def erased(self, *, within_s: float, limit: int) -> Mapping[int, int]:
+        """Return the sessions erased in the last `within_s` seconds, newest first, each with its head."""
+        since = later(await self._state.turn(), -within_s)
+        found = [
+            (row.erased_at, row.id, row.head)
+            for row in self._state.sessions.values()
+            if row.erased_at is not None and row.erased_at > since
+        ]
+        found.sort(reverse=True)
+        return {session: head for _, session, head in found[:limit]}
+
     async def expire_due(self, *, limit: int) -> int:
         """Ask for the expiry of sessions whose time to live ran out; return how many."""
         now = await self._state.turn()
@@ -140,13 +160,28 @@ class MemoryClaims:
                 busy.discard(row.id)
         return list(self._state.known(busy))
 
+    def _begins(
+        self, free: Sequence[SessionRow], loaded: frozenset[str], worker: str, now: datetime
+    ) -> dict[int, RunRow]:
+        """Return, by session, the run that its next owner may begin or go on with: as many as there are slots."""
+        due = [
+            run for row in free if (run := in_turn(row, now)) is not None and run.workflow in loaded
+        ]
+        slots = Slots(self._state, now, worker)
+        due.sort(key=turn_of)
+        return {run.session: run for run in due if slots.take(run)}
+
     def _at_epoch(self, sessions: Mapping[int, int]) -> list[SessionRow]:
         return [row for row in self._state.known(sessions) if row.epoch == sessions[row.id]]
 
-    def _own(self, row: SessionRow, worker: str, lease_until: datetime) -> Claim:
+    def _own(
+        self, row: SessionRow, worker: str, lease_until: datetime, slot: RunRow | None
+    ) -> Claim:
         taken_over = row.owner is not None
         row.epoch += 1
         row.owner, row.lease_until = worker, lease_until
+        if slot is not None and slot.status.idle:
+            slot.slot_epoch = row.epoch
         described = self._state.describe(row)
         return Claim(
             session=row.id,
@@ -162,23 +197,9 @@ class MemoryClaims:
             taken_over=taken_over,
             commands=_first_commands(row),
             runs=[self._state.view(run) for run in row.open_runs()],
+            slot=None if slot is None else slot.run_id,
         )
 
 
 def _first_commands(row: SessionRow) -> list[Command]:
     return [command.command() for command in islice(row.open_commands(), COMMANDS_AT_ONCE)]
-
-
-def _has_work(row: SessionRow, loaded: frozenset[str], now: datetime) -> bool:
-    if any(row.open_commands()):
-        return True
-    return any(run.workflow in loaded for run in _due_runs(row, now))
-
-
-def _due_runs(row: SessionRow, now: datetime) -> list[RunRow]:
-    """The runs that a worker could go on with now: of the queued roots only the one whose turn it is."""
-    due = [run for run in row.open_runs() if run.due(now)]
-    begun = any(run.status is not RunStatus.QUEUED for run in row.open_roots())
-    queued = [r for r in due if r.status is RunStatus.QUEUED and r.parent_run_id is None]
-    out_of_turn = queued if begun else queued[1:]
-    return [run for run in due if run not in out_of_turn]

@@ -8,51 +8,13 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from holdfast.events.commands import Command, CommandKind
+from holdfast.events import claiming_postgres, slots_postgres
+from holdfast.events.commands import Command
 from holdfast.events.errors import StoreError
 from holdfast.events.housekeeping_postgres import expire_due
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
 from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
 from holdfast.events.store import Claim, Journal, Run, SessionStatus
-
-# Work is found from what is open, never by looking at sessions at rest: ten thousand of those cost nothing.
-# Conditions take statement_timestamp(): clock_timestamp() may differ from row to row, so no index serves it.
-# Only commands of a known kind are work: a newer gateway's are for newer workers.
-# An owner that released its session has no name on it any more; a lease with a name on it has to run out, and
-# after a restart of Postgres its owner gets one lease's time to come back first.
-_CLAIM = """
-with work as (
-    select session from commands where state = 'open' and kind = any($5)
-    union
-    select r.session from runs r
-     where r.status in ('queued', 'running', 'waiting') and r.not_before <= statement_timestamp()
-       and r.workflow = any($2)
-       and not exists (select from sessions h
-                        where h.id = r.session and h.owner is not null and h.lease_until >= statement_timestamp())
-       and (r.status <> 'queued' or r.parent_run_id is not null or not exists (
-                select from runs o
-                 where o.session = r.session and o.parent_run_id is null
-                   and (o.status in ('running', 'waiting')
-                        or (o.status = 'queued' and o.not_before <= statement_timestamp()
-                            and (o.created_at, o.run_id) < (r.created_at, r.run_id)))))
-), free as (
-    select s.id, s.owner is not null as taken_over
-      from sessions s
-     where s.id in (select session from work)
-       and (s.owner is null
-            or (s.lease_until < statement_timestamp()
-                and statement_timestamp() > pg_postmaster_start_time() + make_interval(secs => $3)))
-     order by s.lease_until nulls first, s.id
-     limit $4
-       for update of s skip locked
-)
-update sessions s
-   set epoch = s.epoch + 1, owner = $1, lease_until = clock_timestamp() + make_interval(secs => $3)
-  from free
- where s.id = free.id
-returning s.id, s.tenant, s.session_id, s.status, s.epoch, s.next_seq - 1 as head, s.published_seq, s.last_ts,
-          s.metadata, s.ttl_s, free.taken_over
-"""
 
 # Passes over rows that somebody holds: one that is stuck must not cost all others their leases. Whether such a
 # session still stands is read without its lock; an epoch that was seen to be another's never comes back.
@@ -126,6 +88,12 @@ update runs r set strikes = strikes + 1 from s where r.run_id = $1 and r.session
 
 log = structlog.get_logger("holdfast.claims")
 
+_ERASED = """
+select id, next_seq - 1 as head from sessions
+ where erased_at is not null and erased_at > clock_timestamp() - make_interval(secs => $1)
+ order by erased_at desc limit $2
+"""
+
 
 class PostgresClaims:
     """Claims, leases and what their holders need to know, over a pool."""
@@ -138,9 +106,7 @@ class PostgresClaims:
     ) -> Sequence[Claim]:
         """Own up to `limit` sessions with something to do."""
         async with acquired(self._pool) as connection:
-            rows = await connection.fetch(
-                _CLAIM, worker, list(workflows), lease_s, limit, list(CommandKind)
-            )
+            rows = await claiming_postgres.claim(connection, worker, workflows, lease_s, limit)
         if not rows:
             return ()
         try:
@@ -169,6 +135,11 @@ class PostgresClaims:
             [row] = rows
             log.exception("session.unreadable", session=row["session_id"], n=row["id"])
             return []
+
+    async def limited(self, worker: str, workflow: str) -> bool:
+        """Tell whether a run of this workflow needs a slot, which a claim gives and nobody else."""
+        async with acquired(self._pool) as connection:
+            return await slots_postgres.limited(connection, worker, [workflow])
 
     async def renew(
         self, worker: str, sessions: Mapping[int, int], *, lease_s: float
@@ -236,6 +207,12 @@ class PostgresClaims:
         async with acquired(self._pool) as connection:
             await connection.execute(_PUBLISHED, list(published), list(published.values()))
 
+    async def erased(self, *, within_s: float, limit: int) -> Mapping[int, int]:
+        """Return the sessions erased in the last `within_s` seconds, newest first, each with its head."""
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(_ERASED, within_s, limit)
+        return {row["id"]: row["head"] for row in rows}
+
     async def expire_due(self, *, limit: int) -> int:
         """Ask for the expiry of sessions whose time to live ran out; return how many."""
         async with acquired(self._pool) as connection:
@@ -268,6 +245,7 @@ async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> lis
             taken_over=row["taken_over"],
             commands=commands[row["id"]],
             runs=runs[row["id"]],
+            slot=row["slot"],
         )
         for row in rows
     ]

@@ -31,8 +31,9 @@ async def make_room(connection: Connection, session: asyncpg.Record, on_busy: On
 async def ask_run(connection: Connection, ticket: Ticket, request: RunRequest) -> None:
     """Insert a run, and the command that asks for its start."""
     await connection.execute(
-        """insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, created_at)
-           values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, clock_timestamp())""",
+        """insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, priority,
+                             timeout_s, created_at)
+           values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10, clock_timestamp())""",
         ticket.run_id,
         ticket.session,
         request.workflow,
@@ -41,6 +42,8 @@ async def ask_run(connection: Connection, ticket: Ticket, request: RunRequest) -
         request.start_at,
         request.user_id,
         request.trace_id,
+        request.priority,
+        request.timeout_s,
     )
     body: dict[str, Any] = {"workflow": request.workflow}
     if request.start_at is not None:

@@ -7,9 +7,14 @@ from typing import Any, Protocol
 
 from holdfast.events.commands import OnBusy
 from holdfast.events.rows import Run, SessionInfo, SessionStatus
+from holdfast.events.slots import check_request
 
 # An answer is kept for a repeated request this long: more than any client's patience, and a bound on the table.
 ANSWER_KEPT_S = 24 * 3600.0
+
+# An application's own events that wait for a session's owner: 64 KB each at most, so 64 MB; an owner settles a
+# thousand in some seconds. Beyond it whoever asks is told to slow down, and a session without a worker doesn't grow.
+OPEN_EMITS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,7 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """A run that is asked for."""
+    """A run that is asked for. Raises ValueError for a priority or a timeout that no run can have (see `slots`)."""
 
     workflow: str
     input: Any
@@ -30,6 +35,11 @@ class RunRequest:
     start_at: datetime | None = None
     user_id: str | None = None
     trace_id: str | None = None
+    priority: int = 0
+    timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check_request(self.priority, self.timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +156,8 @@ class Desk(Protocol):
     ) -> SessionInfo:
         """Ask for an application's own event; the session's owner appends it after the head that is returned.
 
-        Raises SessionGone for a session that is over, and from the moment its erasure is asked for.
+        Raises SessionGone for a session that is over, and from the moment its erasure is asked for, and TooManyEvents
+        when OPEN_EMITS_MAX of them wait for an owner.
         """
         ...
 
@@ -161,7 +172,7 @@ class Desk(Protocol):
         ...
 
     async def run(self, tenant: str, run_id: str) -> Run:
-        """Look a run up."""
+        """Look a run up; one that nobody has taken up tells what holds it (`held_by`)."""
         ...
 
     async def runs(self, tenant: str, session_id: str, *, limit: int = 100) -> Sequence[Run]:

@@ -6,19 +6,26 @@ from typing import Any
 
 import orjson
 
-from holdfast.events.commands import CommandKind, CommandState, OnBusy
+from holdfast.events.commands import CommandKind, CommandState
+from holdfast.events.commands_memory import (
+    ask_cancel,
+    ask_run,
+    check_open,
+    create_session,
+    erasure_asked,
+    make_room,
+)
 from holdfast.events.errors import (
     InputAnswered,
     InputUnknown,
     KeyReused,
     RunEnded,
-    SessionBusy,
-    SessionExists,
-    SessionGone,
+    TooManyEvents,
 )
-from holdfast.events.ids import new_run_id, new_session_id
-from holdfast.events.state_memory import AnswerRow, MemoryState, RunRow, SessionRow, later
+from holdfast.events.slots_memory import held_by
+from holdfast.events.state_memory import AnswerRow, MemoryState
 from holdfast.events.store import (
+    OPEN_EMITS_MAX,
     Idempotency,
     OwnEvent,
     Run,
@@ -50,7 +57,7 @@ class MemoryDesk:
         answer = self._remembered(tenant, idempotency)
         if answer is not None:
             return self._state.describe(self._state.sessions[answer["session"]])
-        row = self._create(tenant, session_id, ttl_s, metadata or {})
+        row = create_session(self._state, tenant, session_id, ttl_s, metadata or {})
         self._remember(tenant, idempotency, {"session": row.id})
         return self._state.describe(row)
 
@@ -71,11 +78,13 @@ class MemoryDesk:
         given = orjson.dumps(request.input)
         new = session_id is None
         row = (
-            self._create(tenant, None, None, {}) if new else self._state.session(tenant, session_id)
+            create_session(self._state, tenant, None, None, {})
+            if new
+            else self._state.session(tenant, session_id)
         )
-        _check_open(row)
-        self._make_room(row, request.on_busy)
-        run = self._insert_run(row, request, given)
+        check_open(row)
+        make_room(self._state, row, request.on_busy)
+        run = ask_run(self._state, row, request, given)
         ticket = Ticket(run.run_id, row.session_id, row.id, run.after)
         self._remember(tenant, idempotency, {"session": row.id, "ticket": ticket})
         return ticket
@@ -101,7 +110,7 @@ class MemoryDesk:
         if answer is None:
             if run.status.ended:
                 raise RunEnded(run_id, run.status)
-            self._cancel(run, reason)
+            ask_cancel(self._state, run, reason)
             self._remember(tenant, idempotency, {"session": run.session})
         return self._state.view(run)
 
@@ -165,7 +174,10 @@ class MemoryDesk:
         row = self._state.session(tenant, session_id)
         if answer is not None:
             return replace(self._state.describe(row), head=answer["after"])
-        _check_open(row)
+        check_open(row)
+        waiting = sum(command.kind is CommandKind.EMIT for command in row.open_commands())
+        if waiting >= OPEN_EMITS_MAX:
+            raise TooManyEvents(session_id, OPEN_EMITS_MAX)
         self._state.ask(row, CommandKind.EMIT, emission.body())
         self._remember(tenant, idempotency, {"session": row.id, "after": row.head})
         return self._state.describe(row)
@@ -176,7 +188,7 @@ class MemoryDesk:
         """Ask for the erasure of a session; asking again changes nothing."""
         await self._state.turn()
         row = self._state.session(tenant, session_id)
-        if row.status is not SessionStatus.ERASED and not _erasure_asked(row):
+        if row.status is not SessionStatus.ERASED and not erasure_asked(row):
             self._state.ask(row, CommandKind.ERASE, {"reason": reason} if reason else {})
         return self._state.describe(row)
 
@@ -186,9 +198,10 @@ class MemoryDesk:
         return self._state.describe(self._state.session(tenant, session_id))
 
     async def run(self, tenant: str, run_id: str) -> Run:
-        """Look a run up."""
-        await self._state.turn()
-        return self._state.view(self._state.run(tenant, run_id))
+        """Look a run up; one that nobody has taken up tells what holds it."""
+        now = await self._state.turn()
+        run = self._state.run(tenant, run_id)
+        return replace(self._state.view(run), held_by=held_by(run, self._state, now))
 
     async def runs(self, tenant: str, session_id: str, *, limit: int = 100) -> Sequence[Run]:
         """List a session's runs, newest first."""
@@ -234,82 +247,3 @@ class MemoryDesk:
             self._state.answers[tenant, idempotency.key] = AnswerRow(
                 idempotency.request_hash, answer, self._state.clock.now()
             )
-
-    def _create(
-        self, tenant: str, session_id: str | None, ttl_s: int | None, metadata: Mapping[str, Any]
-    ) -> SessionRow:
-        state, now = self._state, self._state.clock.now()
-        session_id = session_id or new_session_id(state.make_id)
-        if (tenant, session_id) in state.by_name:
-            raise SessionExists(session_id)
-        row = SessionRow(
-            id=len(state.sessions) + 1,
-            tenant=tenant,
-            session_id=session_id,
-            created_at=now,
-            ttl_s=ttl_s,
-            metadata=orjson.dumps(metadata),
-            expires_at=None if ttl_s is None else later(now, ttl_s),
-        )
-        state.sessions[row.id] = state.by_name[tenant, session_id] = row
-        body: dict[str, Any] = {}
-        if metadata:
-            body["metadata"] = metadata
-        if ttl_s is not None:
-            body["ttl_s"] = ttl_s
-        state.ask(row, CommandKind.CREATE, body)
-        return row
-
-    def _make_room(self, session: SessionRow, on_busy: OnBusy) -> None:
-        busy = list(session.open_roots())
-        if busy and on_busy is OnBusy.REJECT:
-            raise SessionBusy(session.session_id, busy[0].run_id)
-        if on_busy is OnBusy.INTERRUPT:
-            for run in busy:
-                self._cancel(run, "interrupted by a newer run")
-
-    def _insert_run(self, session: SessionRow, request: RunRequest, given: bytes) -> RunRow:
-        state, now = self._state, self._state.clock.now()
-        run = RunRow(
-            run_id=new_run_id(state.make_id),
-            session=session.id,
-            workflow=request.workflow,
-            input=given,
-            after=session.head,
-            due_at=request.start_at or now,
-            created_at=now,
-            user_id=request.user_id,
-            trace_id=request.trace_id,
-        )
-        session.runs.append(run)
-        state.runs[run.run_id] = run
-        body: dict[str, Any] = {"workflow": request.workflow}
-        if request.start_at is not None:
-            body["start_at"] = request.start_at.isoformat()
-        state.ask(session, CommandKind.START, body, run_id=run.run_id)
-        return run
-
-    def _cancel(self, run: RunRow, reason: str | None) -> None:
-        session = self._state.sessions[run.session]
-        asked = any(
-            command.kind is CommandKind.CANCEL and command.run_id == run.run_id
-            for command in session.open_commands()
-        )
-        if not asked:
-            body = {"reason": reason} if reason else {}
-            self._state.ask(session, CommandKind.CANCEL, body, run_id=run.run_id)
-
-
-def _check_open(session: SessionRow) -> None:
-    """Raise SessionGone unless the session takes commands."""
-    if session.status is not SessionStatus.ACTIVE:
-        raise SessionGone(session.session_id, session.status)
-    if _erasure_asked(session):
-        raise SessionGone(session.session_id, "being erased")
-    # Its time is over; what came after this could only be appended behind its last event.
-    if any(command.kind is CommandKind.EXPIRE for command in session.open_commands()):
-        raise SessionGone(session.session_id, SessionStatus.EXPIRED)
-
-
-def _erasure_asked(session: SessionRow) -> bool:
-    return any(command.kind is CommandKind.ERASE for command in session.open_commands())

@@ -14,15 +14,25 @@ from holdfast.events.errors import (
     InputUnknown,
     RunEnded,
     RunUnknown,
-    SessionExists,
-    SessionGone,
-    SessionUnknown,
+    TooManyEvents,
 )
 from holdfast.events.idempotency_postgres import remember, remembered
-from holdfast.events.ids import new_run_id, new_session_id
-from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text, storable
+from holdfast.events.ids import new_run_id
+from holdfast.events.pool_postgres import Connection, Pool, acquired, storable
 from holdfast.events.rows_postgres import RUN_BY_ID, RUNS_OF_SESSION, run_of, session_of
+from holdfast.events.sessions_postgres import (
+    SESSIONS,
+    asked,
+    check_name,
+    check_open,
+    create_session,
+    lock_session,
+    open_emits,
+    show_session,
+)
+from holdfast.events.slots_postgres import held_by
 from holdfast.events.store import (
+    OPEN_EMITS_MAX,
     Idempotency,
     OwnEvent,
     Run,
@@ -32,14 +42,6 @@ from holdfast.events.store import (
     SessionStatus,
     Ticket,
 )
-
-_SESSIONS = """
-select s.*, (select run_id from runs r where r.session = s.id and r.status = 'running'
-             and r.parent_run_id is null limit 1) as active_run
-  from sessions s
- where s.tenant = $1 and ($2::text is null or s.status = $2) and ($3::bigint is null or s.id < $3)
- order by s.id desc limit $4
-"""
 
 
 class PostgresDesk:
@@ -60,8 +62,8 @@ class PostgresDesk:
         """Create a session; without an id, one is made."""
         async with self._once(tenant, idempotency) as (connection, answer):
             if answer is not None:
-                return await _session(connection, tenant, answer["session_id"])
-            row = await _create(connection, tenant, session_id, ttl_s, metadata or {})
+                return await show_session(connection, tenant, answer["session_id"])
+            row = await create_session(connection, tenant, session_id, ttl_s, metadata or {})
             await remember(connection, tenant, idempotency, row["id"], _session_answer(row))
             return session_of(row)
 
@@ -78,10 +80,10 @@ class PostgresDesk:
             if answer is not None:
                 return _ticket(answer)
             if session_id is None:
-                row = await _create(connection, tenant, None, None, {})
+                row = await create_session(connection, tenant, None, None, {})
             else:
-                row = await _locked(connection, tenant, session_id)
-            await _check_open(connection, row)
+                row = await lock_session(connection, tenant, session_id)
+            await check_open(connection, row)
             await make_room(connection, row, request.on_busy)
             ticket = Ticket(new_run_id(), row["session_id"], row["id"], row["next_seq"] - 1)
             await ask_run(connection, ticket, request)
@@ -167,10 +169,12 @@ class PostgresDesk:
     ) -> SessionInfo:
         """Ask for an application's own event; the session's owner appends it after the head that is returned."""
         async with self._once(tenant, idempotency) as (connection, answer):
-            row = await _locked(connection, tenant, session_id)
+            row = await lock_session(connection, tenant, session_id)
             if answer is not None:
                 return replace(session_of(row), head=answer["after"])
-            await _check_open(connection, row)
+            await check_open(connection, row)
+            if await open_emits(connection, row["id"]) >= OPEN_EMITS_MAX:
+                raise TooManyEvents(session_id, OPEN_EMITS_MAX)
             await ask(connection, row["id"], None, CommandKind.EMIT, emission.body())
             told = {"after": row["next_seq"] - 1}
             await remember(connection, tenant, idempotency, row["id"], told)
@@ -181,9 +185,9 @@ class PostgresDesk:
     ) -> SessionInfo:
         """Ask for the erasure of a session; asking again changes nothing."""
         async with acquired(self._pool) as connection, connection.transaction():
-            row = await _locked(connection, tenant, session_id)
-            asked = await _asked(connection, row["id"], CommandKind.ERASE)
-            if row["status"] != SessionStatus.ERASED and not asked:
+            row = await lock_session(connection, tenant, session_id)
+            erasing = await asked(connection, row["id"], CommandKind.ERASE)
+            if row["status"] != SessionStatus.ERASED and not erasing:
                 body = {"reason": reason} if reason else {}
                 await ask(connection, row["id"], None, CommandKind.ERASE, body)
             return session_of(row)
@@ -191,16 +195,19 @@ class PostgresDesk:
     async def session(self, tenant: str, session_id: str) -> SessionInfo:
         """Look a session up."""
         async with acquired(self._pool) as connection:
-            return await _session(connection, tenant, session_id)
+            return await show_session(connection, tenant, session_id)
 
     async def run(self, tenant: str, run_id: str) -> Run:
         """Look a run up."""
-        _check_name(run_id, RunUnknown)
+        check_name(run_id, RunUnknown)
         async with acquired(self._pool) as connection:
             row = await connection.fetchrow(RUN_BY_ID, run_id, tenant)
-        if row is None:
-            raise RunUnknown(run_id)
-        return run_of(row)
+            if row is None:
+                raise RunUnknown(run_id)
+            run = run_of(row)
+            if run.status.idle:
+                run = replace(run, held_by=await held_by(connection, run_id))
+        return run
 
     async def runs(self, tenant: str, session_id: str, *, limit: int = 100) -> Sequence[Run]:
         """List a session's runs, newest first."""
@@ -220,7 +227,7 @@ class PostgresDesk:
     ) -> SessionPage:
         """List a tenant's sessions, newest first; `before` is a page's `next_cursor`."""
         async with acquired(self._pool) as connection:
-            rows = await connection.fetch(_SESSIONS, tenant, status, before, limit + 1)
+            rows = await connection.fetch(SESSIONS, tenant, status, before, limit + 1)
         items = [session_of(row, active_run=row["active_run"]) for row in rows[:limit]]
         return SessionPage(items, items[-1].session if len(rows) > limit else None)
 
@@ -233,12 +240,6 @@ class PostgresDesk:
             yield connection, await remembered(connection, tenant, idempotency)
 
 
-def _check_name(name: str, unknown: type[SessionUnknown] | type[RunUnknown]) -> None:
-    """Nobody has a name that the database can't hold: it is unknown like any other wrong one."""
-    if not storable(name):
-        raise unknown(name)
-
-
 def _session_answer(row: asyncpg.Record) -> dict[str, Any]:
     return {"session_id": row["session_id"], "session": str(row["id"])}
 
@@ -247,61 +248,8 @@ def _ticket(answer: dict[str, Any]) -> Ticket:
     return Ticket(answer["run_id"], answer["session_id"], int(answer["session"]), answer["after"])
 
 
-async def _create(
-    connection: Connection,
-    tenant: str,
-    session_id: str | None,
-    ttl_s: int | None,
-    metadata: Mapping[str, Any],
-) -> asyncpg.Record:
-    row = await connection.fetchrow(
-        """insert into sessions (tenant, session_id, ttl_s, metadata, expires_at)
-           values ($1, $2, $3::int, $4, clock_timestamp() + make_interval(secs => $3::int))
-           on conflict (tenant, session_id) do nothing returning *""",
-        tenant,
-        session_id or new_session_id(),
-        ttl_s,
-        json_text(metadata),
-    )
-    if row is None:
-        raise SessionExists(session_id or "")
-    body: dict[str, Any] = {}
-    if metadata:
-        body["metadata"] = metadata
-    if ttl_s is not None:
-        body["ttl_s"] = ttl_s
-    await ask(connection, row["id"], None, CommandKind.CREATE, body)
-    return row
-
-
-async def _session(connection: Connection, tenant: str, session_id: str) -> SessionInfo:
-    _check_name(session_id, SessionUnknown)
-    row = await connection.fetchrow(
-        """select s.*, (select run_id from runs r where r.session = s.id and r.status = 'running'
-                        and r.parent_run_id is null limit 1) as active_run
-             from sessions s where s.tenant = $1 and s.session_id = $2""",
-        tenant,
-        session_id,
-    )
-    if row is None:
-        raise SessionUnknown(session_id)
-    return session_of(row, active_run=row["active_run"])
-
-
-async def _locked(connection: Connection, tenant: str, session_id: str) -> asyncpg.Record:
-    _check_name(session_id, SessionUnknown)
-    row = await connection.fetchrow(
-        "select * from sessions where tenant = $1 and session_id = $2 for update",
-        tenant,
-        session_id,
-    )
-    if row is None:
-        raise SessionUnknown(session_id)
-    return row
-
-
 async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:
-    _check_name(run_id, RunUnknown)
+    check_name(run_id, RunUnknown)
     await connection.execute(
         """select from sessions where tenant = $2 and id = (select session from runs where run_id = $1)
            for update""",
@@ -313,22 +261,3 @@ async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:
     if row is None:
         raise RunUnknown(run_id)
     return run_of(row)
-
-
-async def _check_open(connection: Connection, row: asyncpg.Record) -> None:
-    """Raise SessionGone unless the session takes commands."""
-    if row["status"] != SessionStatus.ACTIVE:
-        raise SessionGone(row["session_id"], row["status"])
-    if await _asked(connection, row["id"], CommandKind.ERASE):
-        raise SessionGone(row["session_id"], "being erased")
-    # Its time is over; what came after this could only be appended behind its last event.
-    if await _asked(connection, row["id"], CommandKind.EXPIRE):
-        raise SessionGone(row["session_id"], SessionStatus.EXPIRED)
-
-
-async def _asked(connection: Connection, session: int, kind: CommandKind) -> bool:
-    return await connection.fetchval(
-        "select exists (select from commands where session = $1 and kind = $2 and state = 'open')",
-        session,
-        kind,
-    )

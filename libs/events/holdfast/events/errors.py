@@ -160,6 +160,18 @@ class RunEnded(Refused):
         self.run_id, self.status = run_id, status
 
 
+class TooManyEvents(Refused):
+    """As many of an application's own events wait for the session's owner as may; ask again in a moment."""
+
+    code = "too-many-open-events"
+
+    def __init__(self, session_id: str, most: int) -> None:
+        super().__init__(
+            f"{most} events wait to be appended to session {session_id!r}: slow down, and ask again in a moment"
+        )
+        self.session_id, self.most = session_id, most
+
+
 class InputAnswered(Refused):
     """This input was answered before; the first answer stands."""
 

@@ -38,8 +38,8 @@ STALLED_GRACE_S = 1.5
 class Pulse:
     """What a gateway must know of a session to tell its readers the truth.
 
-    A session is stalled when a run of it should be worked on (it is running, or queued and due) and nobody has owned
-    the session for STALLED_GRACE_S.
+    A session is stalled when a run of it should be worked on (it is running, or due and no limit holds it back) and
+    nobody has owned the session for STALLED_GRACE_S.
     """
 
     head: int

@@ -6,6 +6,7 @@ from itertools import islice
 
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.recorded import RecordedEvent
+from holdfast.events.slots_memory import held_by, in_turn
 from holdfast.events.state_memory import MemoryState, SessionRow, later
 from holdfast.events.store import (
     PAGE_BYTES_MAX,
@@ -61,7 +62,7 @@ class MemoryReader:
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists."""
         now = await self._state.turn()
-        return {row.id: _pulse(row, now) for row in self._state.known(sessions)}
+        return {row.id: _pulse(row, now, self._state) for row in self._state.known(sessions)}
 
     async def run_family(self, run_id: str) -> frozenset[str]:
         """Return the ids of the run and of all runs below it."""
@@ -77,7 +78,7 @@ class MemoryReader:
         return frozenset(family)
 
 
-def _pulse(row: SessionRow, now: datetime) -> Pulse:
+def _pulse(row: SessionRow, now: datetime, state: MemoryState) -> Pulse:
     # The one that is being worked on or waits, else the oldest that wants to begin.
     runs = sorted(row.open_roots(), key=lambda run: run.status is RunStatus.QUEUED)
     run = runs[0] if runs else None
@@ -86,6 +87,9 @@ def _pulse(row: SessionRow, now: datetime) -> Pulse:
         free_since = row.lease_until or run.due_at
         if free_since < later(now, -STALLED_GRACE_S):
             stalled_since = max(free_since, run.due_at)
+    next_run = in_turn(row, now) if stalled_since else None
+    if next_run is not None and held_by(next_run, state, now) is not None:
+        stalled_since = None  # it waits for others to end: nobody's fault
     return Pulse(
         head=row.head,
         min_seq=row.min_seq,

@@ -7,6 +7,7 @@ from holdfast.events.cursor import SEQ_MAX
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.pool_postgres import Pool, acquired
 from holdfast.events.recorded import RecordedEvent
+from holdfast.events.slots_postgres import held_back
 from holdfast.events.store import (
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
@@ -104,13 +105,16 @@ class PostgresReader:
         """Return the pulse of each session that exists, in one query."""
         async with acquired(self._pulse) as connection:
             rows = await connection.fetch(_PULSES, list(sessions), STALLED_GRACE_S)
+            # A run that waits for others to end is nobody's fault.
+            idle = [r["id"] for r in rows if r["stalled_since"] and not r["active_run"]]
+            queued = await held_back(connection, idle) if idle else ()
         return {
             row["id"]: Pulse(
                 head=row["head"],
                 min_seq=row["min_seq"],
                 status=SessionStatus(row["status"]),
                 active_run=row["active_run"],
-                stalled_since=row["stalled_since"],
+                stalled_since=None if row["id"] in queued else row["stalled_since"],
             )
             for row in rows
         }

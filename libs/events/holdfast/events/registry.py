@@ -15,6 +15,10 @@ class WorkflowInfo:
     description: str | None = None
     load_error: str | None = None
     workers: Sequence[str] = ()  # those seen lately
+    # How many runs of it, and of one tenant, may be at work at once over all workers. The smallest number that any
+    # live worker gives counts, whatever the version: while a limit is being raised, the lower one holds.
+    max_concurrent: int | None = None
+    tenant_max_runs: int | None = None
 
 
 # A worker that has not been seen for three of its ten-second rounds is not counted as live.

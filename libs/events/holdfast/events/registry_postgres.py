@@ -6,18 +6,20 @@ from holdfast.events.pool_postgres import Pool, acquired, json_text, json_value
 from holdfast.events.store import WORKER_SEEN_S, WorkflowInfo
 
 _ANNOUNCE = """
-insert into workflows (name, version, worker, input_schema, description, load_error, seen_at)
-values ($1, $2, $3, $4, $5, $6, clock_timestamp())
+insert into workflows (name, version, worker, input_schema, description, load_error, max_concurrent, tenant_max_runs,
+                       seen_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp())
 on conflict (name, version, worker) do update
    set input_schema = excluded.input_schema, description = excluded.description,
-       load_error = excluded.load_error, seen_at = excluded.seen_at
+       load_error = excluded.load_error, max_concurrent = excluded.max_concurrent,
+       tenant_max_runs = excluded.tenant_max_runs, seen_at = excluded.seen_at
 """
 
 # The row seen last speaks for its version; rows of dead workers stay, so that a workflow is
 # known (and a run of it accepted, to wait) while every worker is being restarted.
 _WORKFLOWS = """
-select distinct on (name, version) name, version, input_schema, description, load_error,
-       array(select worker from workflows o
+select distinct on (name, version) name, version, input_schema, description, load_error, max_concurrent,
+       tenant_max_runs, array(select worker from workflows o
               where o.name = w.name and o.version = w.version and o.load_error is null
                 and o.seen_at > clock_timestamp() - make_interval(secs => $1)
               order by worker) as workers
@@ -44,6 +46,8 @@ class PostgresRegistry:
                         None if w.input_schema is None else json_text(w.input_schema),
                         w.description,
                         w.load_error,
+                        w.max_concurrent,
+                        w.tenant_max_runs,
                     )
                     for w in workflows
                 ],
@@ -79,6 +83,8 @@ class PostgresRegistry:
                 description=row["description"],
                 load_error=row["load_error"],
                 workers=row["workers"],
+                max_concurrent=row["max_concurrent"],
+                tenant_max_runs=row["tenant_max_runs"],
             )
             for row in rows
         ]

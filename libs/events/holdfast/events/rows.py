@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from holdfast.events.slots import AGEING_S, PRIORITY_MAX, Hold
 
 
 class SessionStatus(StrEnum):
@@ -30,6 +32,11 @@ class RunStatus(StrEnum):
         """Whether the run has its terminal event."""
         return self in ENDED
 
+    @property
+    def idle(self) -> bool:
+        """Whether the run is open and nobody works on it: it holds no slot."""
+        return self in (RunStatus.QUEUED, RunStatus.WAITING)
+
 
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 OPEN = frozenset(RunStatus) - ENDED
@@ -53,6 +60,8 @@ class Run:
     parent_run_id: str | None = None
     user_id: str | None = None
     trace_id: str | None = None
+    priority: int = 0
+    timeout_s: float | None = None  # what its request allows it, beside its workflow
     waiting: Mapping[str, Any] = field(default_factory=dict[str, Any])
     due_at: datetime | None = None
     due: bool = False  # whether `due_at` has come, by the database's clock
@@ -61,6 +70,15 @@ class Run:
     ended_at: datetime | None = None
     # The database's time when the row was read, no earlier than `due_at` if it was due. No part of what the row says.
     seen_at: datetime | None = field(default=None, compare=False)
+    # What it waits for beside a worker, where that was asked for (`Desk.run`). No part of the row either.
+    held_by: Hold | None = field(default=None, compare=False)
+
+    @property
+    def turn(self) -> datetime:
+        """When its turn is, or was: what is waiting is taken in the order of these (see `slots`)."""
+        due_at = max(self.created_at, self.due_at or self.created_at)
+        points = PRIORITY_MAX if self.status is RunStatus.RUNNING else self.priority
+        return due_at - timedelta(seconds=AGEING_S * points)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

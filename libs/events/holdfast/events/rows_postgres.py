@@ -55,6 +55,8 @@ def run_of(row: asyncpg.Record) -> Run:
         parent_run_id=row["parent_run_id"],
         user_id=row["user_id"],
         trace_id=row["trace_id"],
+        priority=row["priority"],
+        timeout_s=row["timeout_s"],
         waiting=json_value(row["waiting"]),
         due_at=row["not_before"] if row["timed"] else None,
         due=row["due"],

@@ -73,6 +73,9 @@ class RunRow:
     waiting: bytes = EMPTY
     user_id: str | None = None
     trace_id: str | None = None
+    priority: int = 0
+    timeout_s: float | None = None
+    slot_epoch: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -253,6 +256,8 @@ class MemoryState:
             parent_run_id=row.parent_run_id,
             user_id=row.user_id,
             trace_id=row.trace_id,
+            priority=row.priority,
+            timeout_s=row.timeout_s,
             waiting=orjson.loads(row.waiting),
             due_at=row.due_at,
             due=row.due(self.clock.now()),

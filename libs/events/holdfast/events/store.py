@@ -35,6 +35,7 @@ from holdfast.events.claims import (
 )
 from holdfast.events.desk import (
     ANSWER_KEPT_S,
+    OPEN_EMITS_MAX,
     Desk,
     Idempotency,
     OwnEvent,
@@ -64,6 +65,7 @@ from holdfast.events.rows import (
     SessionInfo,
     SessionStatus,
 )
+from holdfast.events.slots import Hold
 from holdfast.events.snapshots import (
     SNAPSHOT_BYTES_MAX,
     Snapshot,
@@ -106,6 +108,7 @@ __all__ = [
     "COMMANDS_AT_ONCE",
     "ENDED",
     "OPEN",
+    "OPEN_EMITS_MAX",
     "PAGE_BYTES_MAX",
     "PAGE_EVENTS_MAX",
     "SNAPSHOT_BYTES_MAX",
@@ -119,6 +122,7 @@ __all__ = [
     "Effect",
     "EventRow",
     "Health",
+    "Hold",
     "Idempotency",
     "Journal",
     "Outcome",

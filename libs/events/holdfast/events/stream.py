@@ -52,8 +52,16 @@ class Publisher(Protocol):
         """Begin the window anew with these, unless it already reaches as far: a window never goes back."""
         ...
 
+    async def erase(self, session: int, last: RecordedEvent) -> Published:
+        """Leave `last`, the event that erased the session, in the window and nothing else; DUP if it was so.
+
+        Never leaves the window empty, so that what is still on its way to it from before comes too late.
+        Raises StreamUnavailable; calling again is harmless.
+        """
+        ...
+
     async def drop(self, session: int) -> None:
-        """Delete the window (an erased session's)."""
+        """Delete the window, which has what the log doesn't have. Raises StreamUnavailable."""
         ...
 
     async def hint_work(self, session: int) -> None:

@@ -86,6 +86,18 @@ class MemoryStream:
         self._wake(session, newest[-1].seq)
         return Published.OK
 
+    async def erase(self, session: int, last: RecordedEvent) -> Published:
+        """Leave nothing in the window but the event that erased the session; see Publisher."""
+        self._check_up()
+        window = self._window(session)
+        if window is not None and [entry.seq for entry in window.entries] == [last.seq]:
+            window.expires_at = self._expiry(at_rest=True)
+            return Published.DUP
+        self._take_room()
+        self._windows[session] = _Window([last], self._expiry(at_rest=True))
+        self._wake(session, last.seq)
+        return Published.OK
+
     async def drop(self, session: int) -> None:
         """Delete the window. Raises StreamUnavailable."""
         self._check_up()

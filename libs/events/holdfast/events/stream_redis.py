@@ -58,6 +58,7 @@ class RedisStream:
         self._chance = chance
         self._publish = Script("publish.lua")
         self._rebase = Script("rebase.lua")
+        self._erase = Script("erase.lua")
         self._pool = command_pool(url, patience)
         self._client = Redis(connection_pool=self._pool)
         # The answer as it came: redis-py would make a dict of every entry.
@@ -169,6 +170,14 @@ class RedisStream:
             arguments += (event.type, event.run_id or "", event.body)
             size += len(event.body)
         said = await self._caller.call(script, self._names.window(session), arguments, size=size)
+        return Published(said.decode())
+
+    async def erase(self, session: int, last: RecordedEvent) -> Published:
+        """Leave nothing in the window but the event that erased the session; see Publisher."""
+        arguments: list[Argument] = [self._names.wake(session), _REST_TTL_MS, last.seq]
+        arguments += (last.type, last.run_id or "", last.body)
+        window = self._names.window(session)
+        said = await self._caller.call(self._erase, window, arguments, size=len(last.body))
         return Published(said.decode())
 
     async def drop(self, session: int) -> None:

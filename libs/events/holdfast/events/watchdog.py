@@ -21,9 +21,9 @@ EXIT_BLOCKED = 70
 # No callback of ours takes a hundredth of this; whoever blocks the loop for so long should read its stack.
 WARN_S = 1.0
 
-# Twice a lease as shipped: a worker that is blocked for so long owns nothing any more, and a gateway's clients have
-# missed two heartbeats.
-BLOCKED_S_MAX = 30.0
+# Four leases as shipped: a worker whose code computes keeps its sessions for three of them, and owns nothing any more
+# when it is ended. A gateway's clients have missed four heartbeats.
+BLOCKED_S_MAX = 60.0
 
 # Four looks a second cost a thread some 50 µs of work. The loop ticks more often than it is looked at.
 LOOK_S = 0.25

@@ -14,7 +14,7 @@ from holdfast.subscribe.store import (
 from holdfast.subscribe.subscription import Start
 
 _LIST = """
-select s.name, s.after_tx::text::bigint as tx, s.after_session, s.after_seq, s.error, s.moved_at,
+select s.name, s.after_tx::text::bigint as tx, s.after_session, s.after_seq, s.error, s.moved_at, s.dropped,
        case when s.lease_until >= clock_timestamp() then s.owner end as owner,
        l.n as lag, coalesce(extract(epoch from clock_timestamp() - l.oldest), 0)::float8 as lag_s,
        (select count(*) from parked_events p where p.subscription = s.name and p.dead_at is null) as waiting,
@@ -81,6 +81,7 @@ class SubscriptionsAdmin:
                 lag_s=row["lag_s"],
                 waiting=row["waiting"],
                 dead=row["dead"],
+                dropped=row["dropped"],
                 error=row["error"],
                 moved_at=row["moved_at"],
             )

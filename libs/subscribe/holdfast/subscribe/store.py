@@ -22,6 +22,10 @@ PAGE_BYTES_MAX = 1024 * 1024
 # What is told of a failure; the traceback is in the log.
 ERROR_CHARS_MAX = 500
 
+# Dead letters of one subscription: more than anybody looks through, 5 MB of errors. A handler that fails for all
+# events would fill the database; the newest tell most of why.
+DEAD_LETTERS_MAX = 10_000
+
 # How far lag is counted: past it "more than 10,000" says as much, and counting costs.
 LAG_EVENTS_MAX = 10_000
 
@@ -124,6 +128,7 @@ class SubscriptionInfo:
     lag_s: float  # how long ago the oldest of them was recorded
     waiting: int
     dead: int
+    dropped: int  # dead letters that made room for newer ones, beyond DEAD_LETTERS_MAX
     error: str | None
     moved_at: datetime
 
@@ -178,7 +183,8 @@ class Subscriptions(Protocol):
     ) -> None:
         """Record progress and renew the lease, in one transaction, together with what `apply` writes.
 
-        Raises HoldLost, and then nothing is recorded.
+        Of dead letters DEAD_LETTERS_MAX are kept, the newest; those that go are counted. Raises HoldLost, and then
+        nothing is recorded.
         """
         ...
 

@@ -11,6 +11,7 @@ from holdfast.events.state_memory import MemoryState, later
 from holdfast.events.store import EventRow
 from holdfast.subscribe.delivery import ORIGIN, Delivery, Position
 from holdfast.subscribe.store import (
+    DEAD_LETTERS_MAX,
     LAG_EVENTS_MAX,
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
@@ -46,6 +47,7 @@ class _Row:
     owner: str | None = None
     lease_until: datetime | None = None
     error: str | None = None
+    dropped: int = 0
     parked: dict[_Key, _Parked] = field(default_factory=dict[_Key, _Parked])
 
     def waiting(self) -> list[_Key]:
@@ -139,6 +141,10 @@ class MemorySubscriptions:
             row.parked[failure.session, failure.seq] = _Parked(
                 later(now, failure.pause_s or 0), failure.tries, dead_at, failure.error
             )
+        letters = [(p.dead_at, key) for key, p in row.parked.items() if p.dead_at is not None]
+        for _, key in sorted(letters)[: max(0, len(letters) - DEAD_LETTERS_MAX)]:
+            del row.parked[key]
+            row.dropped += 1
         for key in progress.behind:
             row.parked.setdefault(key, _Parked(now))
         for key in progress.handled:
@@ -254,6 +260,7 @@ class MemorySubscriptions:
             lag_s=(now - times[0]).total_seconds() if times else 0.0,
             waiting=len(row.waiting()),
             dead=len(row.parked) - len(row.waiting()),
+            dropped=row.dropped,
             error=row.error,
             moved_at=row.moved_at,
         )

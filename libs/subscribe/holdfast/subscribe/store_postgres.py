@@ -17,6 +17,7 @@ from holdfast.events.recorded import RecordedEvent
 from holdfast.subscribe.admin_postgres import SubscriptionsAdmin
 from holdfast.subscribe.delivery import Delivery, Position
 from holdfast.subscribe.store import (
+    DEAD_LETTERS_MAX,
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
     Apply,
@@ -95,6 +96,15 @@ select $1, f.session, f.seq, f.tries, clock_timestamp() + make_interval(secs => 
        as f (session, seq, tries, pause_s, error)
 on conflict (subscription, session, seq) do update
    set tries = excluded.tries, due_at = excluded.due_at, dead_at = excluded.dead_at, error = excluded.error
+"""
+_BOUND = """
+with gone as (
+    delete from parked_events where subscription = $1 and (session, seq) in (
+        select session, seq from parked_events where subscription = $1 and dead_at is not null
+         order by dead_at desc, session desc, seq desc offset $2)
+    returning 1)
+update subscriptions set dropped = dropped + (select count(*) from gone)
+ where name = $1 and exists (select from gone)
 """
 _BEHIND = """
 insert into parked_events (subscription, session, seq)
@@ -205,6 +215,8 @@ class PostgresSubscriptions(SubscriptionsAdmin):
                     strict=True,
                 )
                 await connection.execute(_FAILED, hold.name, *map(list, columns))
+            if any(failure.pause_s is None for failure in progress.failed):
+                await connection.execute(_BOUND, hold.name, DEAD_LETTERS_MAX)
             for statement, pairs in (
                 (_BEHIND, progress.behind),
                 (_HANDLED, progress.handled),

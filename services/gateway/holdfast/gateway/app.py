@@ -19,6 +19,7 @@ from holdfast.events.stream import Publisher, Wakes, Window
 from holdfast.events.stream_redis import RedisStream
 from holdfast.events.watchdog import vitals
 from holdfast.gateway.admission import Admission
+from holdfast.gateway.console.files import Files
 from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
 from holdfast.gateway.folding import Folding
@@ -41,6 +42,7 @@ from holdfast.gateway.probe import Probe
 from holdfast.gateway.problems import install_problems
 from holdfast.gateway.routes import events, operations, replay, runs, sessions, state, streams
 from holdfast.gateway.routes import workflows as workflow_routes
+from holdfast.gateway.routes.console import console_router
 from holdfast.gateway.seats import Seats
 from holdfast.gateway.settings import Settings
 from holdfast.gateway.turnstile import Turnstile
@@ -110,6 +112,8 @@ def build(
     )
     for module in (sessions, runs, streams, events, replay, state, workflow_routes, operations):
         app.include_router(module.router)
+    if settings.console:
+        app.include_router(console_router(Files()))
     install_problems(app)
     install_openapi(app)
     # The last one added is the outermost.

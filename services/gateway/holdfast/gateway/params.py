@@ -15,8 +15,8 @@ from holdfast.events.cursor import parse_cursor
 from holdfast.events.errors import RunUnknown, SessionUnknown
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.store import Idempotency
-from holdfast.gateway.models import ID_PATTERN
 from holdfast.gateway.problems import Problem, field_error
+from holdfast.gateway.requests import ID_PATTERN
 
 # What the OpenAPI document says of them. It can't be the validators' own: those answer 422. A cursor of 19 digits is
 # taken, too; no log has one.

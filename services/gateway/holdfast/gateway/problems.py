@@ -52,7 +52,10 @@ _STATUS_OF_CODE = {
     "input-answered": 409,
     "idempotency-key-in-flight": 409,
     "idempotency-key-reused": 422,
+    "too-many-open-events": 429,
 }
+# Refusals that pass by themselves.
+_PASSING = {"idempotency-key-in-flight", "too-many-open-events"}
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _CODE_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable"}
 
@@ -116,7 +119,7 @@ def problem_of(error: Exception) -> Problem:
             status = 410 if error.status == SessionStatus.ERASED else 409
             return Problem(status, error.code, str(error), session_status=str(error.status))
         case Refused():
-            headers = {"retry-after": "1"} if error.code == "idempotency-key-in-flight" else None
+            headers = {"retry-after": "1"} if error.code in _PASSING else None
             return Problem(
                 _STATUS_OF_CODE.get(error.code, 409), error.code, str(error), headers=headers
             )

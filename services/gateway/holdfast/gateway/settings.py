@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="names it is called by beside localhost, separated by commas"
     )
+    console: bool = Field(default=True, description="0 serves no console at /console")
     heartbeat_s: float = Field(
         default=15.0, gt=0, le=300, description="seconds of silence before a stream's heartbeat"
     )

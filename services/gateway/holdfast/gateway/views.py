@@ -46,6 +46,9 @@ def run_view(run: Run, *, stream: str) -> RunView:
         user_id=run.user_id,
         trace_id=run.trace_id,
         waiting=dict(run.waiting),
+        priority=run.priority,
+        timeout_s=run.timeout_s,
+        held_by=run.held_by,
         due_at=run.due_at,
         created_at=run.created_at,
         started_at=run.started_at,
@@ -75,4 +78,5 @@ def workflow_view(workflow: WorkflowInfo) -> WorkflowView:
         input_schema=None if schema is None else dict(schema),
         load_error=workflow.load_error,
         workers=list(workflow.workers),
+        max_concurrent=workflow.max_concurrent,
     )

@@ -135,7 +135,9 @@ class Orchestrator:
                 lease_s=settings.lease_s,
                 poll_s=settings.poll_s,
                 sessions_max=settings.sessions_max,
+                tenant_max_runs=settings.tenant_max_runs,
                 owner=OwnerOptions(
+                    worker=settings.worker_name,
                     attempts_max=settings.attempts_max,
                     retry_backoff_s=settings.retry_backoff_s,
                     coalesce_ms=settings.coalesce_ms,

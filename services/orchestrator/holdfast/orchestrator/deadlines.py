@@ -12,26 +12,36 @@ if TYPE_CHECKING:
 
 
 class RunTimedOut(HoldfastError):
-    """The run was not done within its workflow's `timeout_s`."""
+    """The run was not done within its workflow's `timeout_s`, or its request's."""
 
     code = "timeout"
 
 
+def allowed_s(workflow: "Workflow", run: Run) -> float:
+    """Return how long the run may take in all: the smaller of what its workflow and its request allow."""
+    return min(workflow.timeout_s or math.inf, run.timeout_s or math.inf)
+
+
 def left_s(workflow: "Workflow", run: Run, now: datetime) -> float:
-    """Return how long the run may still take; math.inf when its workflow has no timeout.
+    """Return how long the run may still take; math.inf when neither its workflow nor its request sets a limit.
 
     `now` is the database's time, as its note of the first start is.
     """
-    if workflow.timeout_s is None:
-        return math.inf
-    if run.started_at is None:
-        return workflow.timeout_s
-    return workflow.timeout_s - (now - run.started_at).total_seconds()
+    allowed = allowed_s(workflow, run)
+    if math.isinf(allowed) or run.started_at is None:
+        return allowed
+    return allowed - (now - run.started_at).total_seconds()
 
 
-def timed_out(workflow: "Workflow") -> RunTimedOut:
+def timed_out(workflow: "Workflow", run: Run) -> RunTimedOut:
     """Return the error of a run whose time is up."""
+    allowed = allowed_s(workflow, run)
+    if allowed == run.timeout_s:
+        return RunTimedOut(
+            f"the run of workflow {workflow.name!r} was not done within the {allowed:g} s that its request allowed;"
+            " ask for more with timeout_s"
+        )
     return RunTimedOut(
-        f"workflow {workflow.name!r} was not done within its timeout of {workflow.timeout_s or 0:g} s;"
+        f"workflow {workflow.name!r} was not done within its timeout of {allowed:g} s;"
         " give it more with @workflow(…, timeout_s=…)"
     )

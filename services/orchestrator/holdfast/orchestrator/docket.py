@@ -33,14 +33,13 @@ from holdfast.events.store import (
     SessionStatus,
 )
 from holdfast.orchestrator.answering import Answering
-from holdfast.orchestrator.family import cancelled_outcome, descendants, root_of
-from holdfast.orchestrator.forwarding import forward_cancel_of_waiting
+from holdfast.orchestrator.cancelling import Cancelling
+from holdfast.orchestrator.family import root_of
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt, Cancellation
-from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.session_log import Entry, SessionLog
 from holdfast.orchestrator.store_time import StoreTime
-from holdfast.orchestrator.verdicts import accepted, cancelled_family, own_event
+from holdfast.orchestrator.verdicts import accepted, own_event
 from holdfast.orchestrator.workflow import Forgets, Workflows
 
 log = structlog.get_logger("holdfast.docket")
@@ -71,6 +70,14 @@ class Docket:
         self._deferred: list[Command] = []  # to be taken up when the current run has ended
         self.time = StoreTime(clock)
         self._answering = Answering(self.append, self._reject, time=self.time)
+        self._cancelling = Cancelling(
+            self.append,
+            self._reject,
+            open_runs=self.open_runs,
+            claims=claims,
+            workflows=workflows,
+            clock=clock,
+        )
         self._started: set[str | None] = set()  # runs whose start is settled
 
     @property
@@ -99,6 +106,10 @@ class Docket:
     def wake(self) -> None:
         """Let whoever waits for news look around."""
         self._news.set()
+
+    async def forwarded(self) -> None:
+        """Wait until everybody elsewhere was told of the ends of their runs, or was given up."""
+        await self._cancelling.forwarded()
 
     async def news(self) -> None:
         """Wait until there may be something new."""
@@ -130,11 +141,11 @@ class Docket:
 
     def begin(self, attempt: Attempt) -> None:
         """From here on commands about this run go to its attempt."""
-        self._attempt = attempt
+        self._attempt = self._cancelling.attempt = attempt
 
     def end(self, attempt: Attempt) -> None:
         """The attempt is over: take up what had to wait for it, and what reached it too late."""
-        self._attempt = None
+        self._attempt = self._cancelling.attempt = None
         self._commands[:0] = self._deferred
         self._deferred.clear()
         if self.log.fenced:
@@ -208,7 +219,7 @@ class Docket:
                 emission = Emission(accepted(command), Context(run_id=command.run_id))
                 self.append([emission], [CommandDone(command.command_id, CommandState.ACCEPTED)])
             case CommandKind.CANCEL:
-                await self._cancel(command)
+                await self._cancelling.settle(command)
             case CommandKind.INPUT:
                 runs = await self.open_runs()
                 await self._answering.settle(command, runs, self._attempt)
@@ -220,59 +231,6 @@ class Docket:
                 await self._expire(command)
             case CommandKind.ERASE:
                 await self._erase(command)
-
-    async def _cancel(self, command: Command) -> None:
-        reason = command.body.get("reason")
-        effects = [CommandDone(command.command_id, CommandState.ACCEPTED)]
-        attempt = self._attempt
-        if attempt is not None and attempt.run.run_id == command.run_id:
-            emission = Emission(accepted(command), attempt.scribe.context)
-            if not attempt.cancel(Cancellation(reason, [emission], effects, command)):
-                self._reject(command, "already-ended")
-            return
-        runs = await self.open_runs()
-        run = next((r for r in runs if r.run_id == command.run_id), None)
-        child = None if run is None else self._scribe_of(run, runs)
-        if run is None:
-            self._reject(command, "already-ended")
-        elif child is None:
-            await self._end_idle(run, runs, command, reason)
-        elif child.family.cancellation(child.run.run_id) is not None:
-            self._reject(command, "already-ended")
-        elif not child.family.cancel(
-            child.run.run_id,
-            Cancellation(reason, [Emission(accepted(command), child.context)], effects, command),
-        ):
-            await self._end_idle(run, runs, command, reason, child=child)
-
-    async def _end_idle(
-        self,
-        run: Run,
-        runs: Sequence[Run],
-        command: Command | None,
-        reason: str | None,
-        *,
-        child: Scribe | None = None,
-    ) -> None:
-        """End a run that nobody is executing, and those that it started.
-
-        `child` is its scribe, when its family is at work, but nobody on this run: whoever would go on with it, or
-        waits for it, learns of its end at the moment of the append.
-        """
-        waits = None if child is None else child.family.root.waits
-        now = self._clock.now()
-        self.append(*cancelled_family(run, runs, command, reason, now=now, waits=waits))
-        if child is not None:
-            child.forsaken(cancelled_outcome(reason))
-        for one in [run, *descendants(run.run_id, runs)]:
-            await forward_cancel_of_waiting(self._workflows, one, self._claims)
-
-    def _scribe_of(self, run: Run, runs: Sequence[Run]) -> Scribe | None:
-        """Return the scribe of a run that is part of the attempt under way."""
-        attempt = self._attempt
-        if attempt is None or root_of(run, runs).run_id != attempt.run.run_id:
-            return None
-        return attempt.scribe.family.find(run.run_id)
 
     async def _expire(self, command: Command) -> None:
         # The commands last: more may have come while the runs were looked at. The sweep asks again later.
@@ -297,7 +255,9 @@ class Docket:
                 self._handled.discard(command.command_id)
                 self._deferred.append(command)
                 return
-            await self._end_idle(run, runs, None, "the session is erased")
+            self._cancelling.end_idle(run, runs, None, "the session is erased")
+        # What tells whom to tell of the ends goes with the erasure.
+        await self._cancelling.forwarded()
         # What executors keep goes first: if that fails, the command stays open and is taken up again.
         for workflow in self._workflows.loaded.values():
             if isinstance(workflow.executor, Forgets):

@@ -13,6 +13,7 @@ from holdfast.events.commands import Command
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Claim, Claims, Run, RunChange, RunStatus
+from holdfast.orchestrator.advice import advised
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
 from holdfast.orchestrator.docket import Docket
 from holdfast.orchestrator.family import descendants, endings
@@ -35,8 +36,9 @@ RETRY_BACKOFF_MAX_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class OwnerOptions:
-    """How runs are treated."""
+    """How runs are treated, and by whom."""
 
+    worker: str = "worker"
     attempts_max: int = 5
     retry_backoff_s: float = 1.0
     coalesce_ms: int = COALESCE_MS
@@ -68,6 +70,7 @@ class Owner:
         self._options, self._clock, self._chance = options, clock, chance
         self._attempt: Attempt | None = None
         self._draining = False
+        self._given = claim.slot
         self._struck: set[str] = set()  # runs whose takeover was counted: once a claim
 
     @property
@@ -103,6 +106,7 @@ class Owner:
                 await first_of(self._docket.news(), self._clock.sleep(STORE_RETRY_S))
         if self.log.pending:
             await self.log.pending[-1].durable()
+        await self._docket.forwarded()
 
     async def _turn(self) -> bool:
         """Settle what is asked and work on one run; return whether there may be more to do."""
@@ -112,21 +116,32 @@ class Owner:
         if self._draining:
             return False
         run = self._next_run(await self._docket.open_runs())
-        if run is not None:
-            if await self._docket.admits(run):
-                await self._execute(run)
+        if run is not None and not await self._docket.admits(run):
+            return True
+        if run is not None and await self._has_slot(run):
+            await self._execute(run)
             return True
         # Look once more: a command that came during the last look has an owner, so only we can see it.
         self._docket.tell(await self._claims.pending([self.claim.session]))
         return not self._docket.empty
 
     def _next_run(self, runs: Sequence[Run]) -> Run | None:
-        """Return the run to work on: one that began before, else the oldest that is due in the queue."""
+        """Return the run to work on: one that began before, else the one in the queue whose turn is first."""
         roots = [r for r in runs if r.parent_run_id is None]
         begun = [r for r in roots if r.status is not RunStatus.QUEUED]
         # The order is the session's: a run is not passed over because this worker can't run the one before it.
-        run = next((r for r in begun or roots if r.due), None)
+        run = min((r for r in begun or roots if r.due), key=lambda r: r.turn, default=None)
         return run if run is not None and run.workflow in self._workflows.loaded else None
+
+    async def _has_slot(self, run: Run) -> bool:
+        """Tell whether the run may go on now. If not, it is left to whoever claims the session when there is a slot."""
+        if run.status is RunStatus.RUNNING:
+            return True
+        # What came with the claim is good for one beginning: a run that waits gives its slot back.
+        given, self._given = self._given, None
+        return given == run.run_id or not await self._claims.limited(
+            self._options.worker, run.workflow
+        )
 
     async def _execute(self, run: Run) -> None:
         attempt = await self._prepare(run)
@@ -233,9 +248,10 @@ class Owner:
     async def _give_up(self, run: Run, strikes: int) -> None:
         error = ErrorInfo(
             code="poison",
-            message=f"given up: {strikes - 1} workers in a row died or lost the run before it took a step",
+            message=f"given up: {strikes - 1} workers in a row died or lost the run before it took another step",
         )
-        event = RunFailed(error=error, duration_ms=self._docket.age_ms(run))
+        advice = advised(error, run.workflow)
+        event = RunFailed(error=advice, duration_ms=self._docket.age_ms(run))
         change = RunChange(run_id=run.run_id, status=RunStatus.FAILED, waiting={}, due_in_s=0)
         below = descendants(run.run_id, await self._docket.open_runs())
         emissions, effects = endings(

@@ -172,8 +172,7 @@ class StreamPublisher:
     async def forget(self, session: SessionLog) -> None:
         """Replace the window of an erased session by what is left of it. Never fails: the sweep tries again."""
         try:
-            await self._stream.drop(session.session)
-            await self._rebase(session.session, session.committed_head, at_rest=True)
+            await self._wipe(session.session, session.committed_head)
         except (StreamUnavailable, StoreUnavailable) as error:
             log.warning("publish.failed", session=session.session_id, error=str(error))
 
@@ -228,7 +227,7 @@ class StreamPublisher:
         outcome = Published.GAP
         if backlog.erases:
             # What the window has was deleted from the log, and a rebase leaves a window that reaches as far as it is.
-            await self._stream.drop(session.session)
+            await self._wipe(session.session, backlog.head)
             backlog.reread = True
         if backlog.doubt_beyond is not None:
             if await self._drop_ahead(session, backlog.doubt_beyond):
@@ -260,6 +259,12 @@ class StreamPublisher:
             )
             await self._stream.drop(session.session)
         return bool(beyond)
+
+    async def _wipe(self, session: int, head: int) -> None:
+        """Leave nothing in an erased session's window but the event that says so."""
+        events = await window_of(self._reader, session, head)
+        if events:
+            await self._stream.erase(session, events[-1])
 
     async def _rebase(self, session: int, head: int, *, at_rest: bool = False) -> None:
         """Begin the window anew with the newest committed events up to `head`."""

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import JsonValue
@@ -20,11 +20,11 @@ from holdfast.events.commands import Command
 from holdfast.events.errors import EventInvalid, StoreUnavailable
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Effect, Run, RunChange, RunStatus
+from holdfast.orchestrator.advice import failure_of
 from holdfast.orchestrator.deadlines import left_s, timed_out
 from holdfast.orchestrator.executors.abilities import Drains
 from holdfast.orchestrator.forwarding import forward_cancel
 from holdfast.orchestrator.middleware import Chain
-from holdfast.orchestrator.problems import error_info
 from holdfast.orchestrator.scribe import Scribe, Waiting
 from holdfast.orchestrator.session_log import Fenced
 from holdfast.orchestrator.waits import cause_of
@@ -202,14 +202,16 @@ class Attempt:
             if self._cancellation is not None:
                 await self._record_cancelled(self._cancellation)
             elif self._late:
-                await self._record(self._failed(timed_out(self.workflow)), RunStatus.FAILED)
+                await self._record(
+                    self._failed(timed_out(self.workflow, self.run)), RunStatus.FAILED
+                )
             return
         if task is not None and not task.cancelled() and error is None:
             await self._record(self._completed(task.result()), RunStatus.COMPLETED)
         elif self._cancellation is not None:
             await self._record_cancelled(self._cancellation)
         elif self._late:
-            await self._record(self._failed(timed_out(self.workflow)), RunStatus.FAILED)
+            await self._record(self._failed(timed_out(self.workflow, self.run)), RunStatus.FAILED)
         elif self._draining:
             self.scribe.flush()
             await self.scribe.durable()
@@ -225,7 +227,9 @@ class Attempt:
     def _failed(self, error: BaseException | None) -> Event:
         error = error or RuntimeError("the workflow was cancelled from inside")
         log.warning("run.failed", run=self.run.run_id, workflow=self.run.workflow, exc_info=error)
-        return RunFailed(error=error_info(error), duration_ms=self._duration_ms())
+        return RunFailed(
+            error=failure_of(error, self.run.workflow), duration_ms=self._duration_ms()
+        )
 
     async def _record(self, event: Event, status: RunStatus) -> None:
         status = RunStatus.FAILED if isinstance(event, RunFailed) else status
@@ -239,7 +243,9 @@ class Attempt:
             )
         except EventInvalid as error:
             # The result itself can't be written (too large, not UTF-8): that is the run's error then.
-            event = RunFailed(error=error_info(error), duration_ms=self._duration_ms())
+            event = RunFailed(
+                error=failure_of(error, self.run.workflow), duration_ms=self._duration_ms()
+            )
             change = RunChange(
                 run_id=self.run.run_id, status=RunStatus.FAILED, waiting={}, due_in_s=0
             )
@@ -249,8 +255,7 @@ class Attempt:
             )
         await entry.durable()
         log.info(event.type, run=self.run.run_id, duration_ms=self._duration_ms())
-        for workflow, child in known:
-            await forward_cancel(workflow, child.run.run_id, child.result)
+        await self._forward(known)
 
     async def _record_cancelled(self, cancellation: Cancellation) -> None:
         event = RunCancelled(reason=cancellation.reason, duration_ms=self._duration_ms())
@@ -261,18 +266,35 @@ class Attempt:
         emissions, effects, known = self.scribe.family.end(
             self.scribe, cancellation.reason, now=self._clock.now()
         )
-        entry = self.scribe.finish(
-            [*cancellation.emissions, *emissions, Emission(event, self.scribe.context)],
-            [*cancellation.effects, *effects, change],
-        )
+        emissions = [
+            *cancellation.emissions,
+            *emissions,
+            Emission(event, self.scribe.context),
+        ]
+        effects = [*cancellation.effects, *effects, change]
+        try:
+            entry = self.scribe.finish(emissions, effects)
+        except EventInvalid as error:
+            # Why somebody wanted it can't be written: what they wanted happens all the same.
+            log.warning("cancel.reason_lost", run=self.run.run_id, error=str(error))
+            entry = self.scribe.finish([_without_reason(one) for one in emissions], effects)
         await entry.durable()
         log.info(event.type, run=self.run.run_id)
-        for workflow, child in known:
-            await forward_cancel(workflow, child.run.run_id, child.result)
-        await forward_cancel(self.workflow, self.run.run_id, self.scribe.result)
+        await self._forward([*known, (self.workflow, self.scribe)])
+
+    async def _forward(self, ended: Sequence[tuple[Workflow, Scribe]]) -> None:
+        """Tell everybody elsewhere that runs were cancelled, all at once: each may take seconds."""
+        await asyncio.gather(*(forward_cancel(w, one.run.run_id, one.result) for w, one in ended))
 
     def _duration_ms(self) -> int:
         """Return the run's age: from its first start, on this worker's clock, never negative."""
         if self.run.started_at is None:
             return int((self._clock.monotonic() - self._began) * 1000)
         return max(0, int((self._clock.now() - self.run.started_at).total_seconds() * 1000))
+
+
+def _without_reason(emission: Emission) -> Emission:
+    event = emission.event
+    if not isinstance(event, RunCancelled):
+        return emission
+    return replace(emission, event=event.model_copy(update={"reason": None}))

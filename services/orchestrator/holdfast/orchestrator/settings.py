@@ -37,6 +37,11 @@ class OrchestratorSettings(BaseSettings):
         default=1.0, ge=0.05, le=60, description="how often to look for work without a hint"
     )
     sessions_max: int = Field(default=200, ge=1, le=10_000, description="sessions owned at once")
+    tenant_max_runs: int | None = Field(
+        default=None,
+        ge=1,
+        description="runs of one tenant at work at once, over all workers; unset = as many as there are",
+    )
     attempts_max: int = Field(
         default=5,
         ge=1,

@@ -11,8 +11,7 @@ import structlog
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
-from holdfast.events.stream import Publisher
-from holdfast.orchestrator.publishing import erases, may_rest, window_of
+from holdfast.orchestrator.publishing import Stream, erases, may_rest, window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0
@@ -23,6 +22,13 @@ SWEEP_SESSIONS = 100
 # So many failures in a row are not the sessions' fault: Redis is away, and the rest of the sweep would only wait.
 SWEEP_FAILURES_MAX = 3
 
+# For a day after its erasure nothing of a session may come back into Redis. A failover that lost the last commands can
+# bring it back, a command that was held up somewhere, or a restored copy of Redis. Looked for every minute: 1,000
+# windows are one read of 0.3 ms.
+SCRUB_S = 60.0
+SCRUB_WITHIN_S = 86_400.0
+SCRUB_SESSIONS_MAX = 1_000
+
 log = structlog.get_logger("holdfast.sweeper")
 
 
@@ -30,17 +36,21 @@ class Sweeper:
     """Looks every second for sessions whose stream is behind their log."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, *, clock: Clock, chance: random.Random
+        self, store: Store, stream: Stream, *, clock: Clock, chance: random.Random
     ) -> None:
-        self._store, self._publisher = store, publisher
+        self._store, self._stream = store, stream
         self._clock, self._chance = clock, chance
 
     async def run(self) -> None:
         """Sweep for ever."""
+        scrubbed_at = -SCRUB_S
         while True:
             await self._clock.sleep(jittered(SWEEP_S, 0.2, self._chance))
             try:
                 await self.sweep()
+                if self._clock.monotonic() - scrubbed_at >= SCRUB_S:
+                    await self.scrub()
+                    scrubbed_at = self._clock.monotonic()
                 await self._store.claims.expire_due(limit=SWEEP_SESSIONS)
             except StoreUnavailable as error:
                 log.warning("sweep.failed", error=str(error))
@@ -61,11 +71,11 @@ class Sweeper:
         for session, _, head in behind:
             events = await window_of(self._store.reader, session, head)
             try:
-                if events:
-                    if erases(events[-1]):
-                        # A rebase would leave a window that reaches as far as it is, with all that was erased.
-                        await self._publisher.drop(session)
-                    await self._publisher.rebase(session, events, at_rest=may_rest(events[-1]))
+                if events and erases(events[-1]):
+                    # A rebase would leave a window that reaches as far as it is, with all that was erased.
+                    await self._stream.erase(session, events[-1])
+                elif events:
+                    await self._stream.rebase(session, events, at_rest=may_rest(events[-1]))
             except StreamUnavailable as error:
                 log.warning("sweep.refused", session=session, error=str(error))
                 failures += 1
@@ -78,3 +88,26 @@ class Sweeper:
             await self._store.claims.mark_published(done)
             log.info("sweep.published", sessions=len(done))
         return len(done)
+
+    async def scrub(self) -> int:
+        """Erase again what is back in the windows of sessions erased lately; return of how many it was.
+
+        Raises StoreUnavailable. A Redis that is away is asked again next time.
+        """
+        erased = await self._store.claims.erased(within_s=SCRUB_WITHIN_S, limit=SCRUB_SESSIONS_MAX)
+        done = 0
+        try:
+            windows = await self._stream.read(dict.fromkeys(erased, 0), limit=1)
+            for session, entries in windows.items():
+                # The last of an erased session's events is the only one that it has.
+                if entries and entries[0].seq < erased[session]:
+                    for last in (await window_of(self._store.reader, session, erased[session]))[
+                        -1:
+                    ]:
+                        await self._stream.erase(session, last)
+                        done += 1
+        except StreamUnavailable as error:
+            log.warning("scrub.refused", error=str(error))
+        if done:
+            log.warning("scrub.erased", sessions=done)
+        return done

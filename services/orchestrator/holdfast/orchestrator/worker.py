@@ -6,7 +6,7 @@ A hint over Redis says that there is work; a jittered poll finds it without. Cla
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -64,6 +64,7 @@ class WorkerOptions:
     poll_s: float
     sessions_max: int
     owner: OwnerOptions
+    tenant_max_runs: int | None = None
 
 
 class Worker:
@@ -122,6 +123,10 @@ class Worker:
                     group.create_task(self._listen(), name="worker.hints"),
                     group.create_task(self._announce(), name="worker.announce"),
                 ]
+                while not (self._draining or self._ready.is_set()):
+                    # What we announce binds our own claims: our limits are in force before anything is begun.
+                    self._look.clear()
+                    await first_of(self._ready.wait(), self._look.wait())
                 while not self._draining:
                     await self._round()
                 if self._tasks:
@@ -274,7 +279,8 @@ class Worker:
             self._look.set()
 
     async def _announce(self) -> None:
-        infos = self._workflows.infos()
+        most = self._options.tenant_max_runs
+        infos = [replace(info, tenant_max_runs=most) for info in self._workflows.infos()]
         while not self._draining:
             if await self._quietly(self._store.registry.announce(self._options.name, infos)):
                 self._ready.set()

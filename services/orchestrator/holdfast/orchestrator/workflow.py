@@ -5,7 +5,7 @@ import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_type_hints, runtime_checkable
@@ -86,6 +86,16 @@ class Workflow:
     input_schema: Mapping[str, Any] | None = None
     description: str | None = None
     timeout_s: float | None = None  # how long a run may take from its first start, waits included
+    max_concurrent: int | None = None  # how many runs may be at work at once, over all workers
+
+    def __post_init__(self) -> None:
+        _check_limits(self.name, self.timeout_s, self.max_concurrent)
+
+    def limited(
+        self, *, timeout_s: float | None = None, max_concurrent: int | None = None
+    ) -> "Workflow":
+        """Return this workflow with limits (see `workflow`), whatever executor runs it. Raises WorkflowError."""
+        return replace(self, timeout_s=timeout_s, max_concurrent=max_concurrent)
 
     def info(self) -> WorkflowInfo:
         """Return what the registry says of it."""
@@ -94,6 +104,7 @@ class Workflow:
             version=self.version,
             input_schema=self.input_schema,
             description=self.description,
+            max_concurrent=self.max_concurrent,
         )
 
 
@@ -196,16 +207,18 @@ def workflow(
     version: str | None = None,
     description: str | None = None,
     timeout_s: float | None = None,
+    max_concurrent: int | None = None,
 ) -> Callable[[WorkflowFunction], Workflow]:
     """Make `async def f(ctx, input: Model)` a workflow.
 
     `input` may be annotated with anything pydantic can validate: it is what callers are told and checked against.
     Without a `version`, the function's source is hashed, so that a changed workflow is never mistaken for the one
     that an older worker runs. A run that is not done `timeout_s` after its first start, waits included, fails with
-    the code `timeout`, also when its worker died meanwhile.
+    the code `timeout`, also when its worker died meanwhile. At most `max_concurrent` runs are at work at once, over
+    all workers: others stay queued, and those that wait for a person or an hour don't count.
     """
-    if timeout_s is not None and timeout_s <= 0:
-        raise WorkflowError(f"workflow {name!r}: timeout_s is above zero")
+
+    _check_limits(name, timeout_s, max_concurrent)
 
     def declare(function: WorkflowFunction) -> Workflow:
         # Imported late: the executor needs the context, which needs this module's Workflow for child runs.
@@ -219,9 +232,17 @@ def workflow(
             input_schema=adapter.json_schema(),
             description=description or inspect.getdoc(function),
             timeout_s=timeout_s,
+            max_concurrent=max_concurrent,
         )
 
     return declare
+
+
+def _check_limits(name: str, timeout_s: float | None, max_concurrent: int | None) -> None:
+    if timeout_s is not None and timeout_s <= 0:
+        raise WorkflowError(f"workflow {name!r}: timeout_s is above zero")
+    if max_concurrent is not None and max_concurrent < 1:
+        raise WorkflowError(f"workflow {name!r}: max_concurrent is 1 or more")
 
 
 def source_version(*things: Any) -> str:

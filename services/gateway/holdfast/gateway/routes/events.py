@@ -8,10 +8,11 @@ from holdfast.events.errors import SessionGone
 from holdfast.events.store import PAGE_EVENTS_MAX, OwnEvent, Page, SessionInfo, SessionStatus
 from holdfast.gateway.catchup import scan_end
 from holdfast.gateway.gateway import Here
-from holdfast.gateway.models import EventAccepted, EventCreate, EventPage
+from holdfast.gateway.models import EventAccepted, EventPage
 from holdfast.gateway.params import After, IdempotencyKey, SessionId, TraceId, Types, idempotency
 from holdfast.gateway.principal import Caller
 from holdfast.gateway.problems import Problem
+from holdfast.gateway.requests import EventCreate
 from holdfast.gateway.routes.answers import problems
 
 router = APIRouter(tags=["events"])
@@ -49,7 +50,7 @@ async def list_events(
 @router.post(
     "/v1/sessions/{session_id}/events",
     status_code=202,
-    responses=problems(404, 409, 410, 503, body=True),
+    responses=problems(404, 409, 410, 429, 503, body=True),
 )
 async def publish_event(
     here: Here,

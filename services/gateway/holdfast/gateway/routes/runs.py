@@ -7,10 +7,11 @@ from pydantic import JsonValue
 
 from holdfast.events.store import Run, RunRequest, Ticket
 from holdfast.gateway.gateway import Gateway, Here
-from holdfast.gateway.models import Accepted, InputAnswer, RunCancel, RunCreate, RunView
+from holdfast.gateway.models import Accepted, RunView
 from holdfast.gateway.params import IdempotencyKey, RunId, SessionId, TraceId, idempotency
 from holdfast.gateway.principal import Caller, Principal
 from holdfast.gateway.problems import Problem
+from holdfast.gateway.requests import InputAnswer, RunCancel, RunCreate
 from holdfast.gateway.routes.answers import EVENT_STREAM, problems
 from holdfast.gateway.run_stream import run_stream
 from holdfast.gateway.schemas import SchemaBroken, schema_errors
@@ -23,6 +24,9 @@ _START = {
     202: {"model": Accepted, "description": "asked for"},
     200: {**EVENT_STREAM[200], "description": "with `Accept: text/event-stream`: the run's stream"},
 }
+
+# Fields of a request for a run that came after the first release.
+_LATER = {"priority", "timeout_s"}
 
 router = APIRouter(tags=["runs"])
 log = structlog.get_logger("holdfast.gateway")
@@ -117,7 +121,7 @@ async def _start(
     key: str | None,
     trace_id: str | None,
 ) -> Ticket:
-    same = idempotency(key, "start", session_id, body.model_dump(mode="json"))
+    same = idempotency(key, "start", session_id, _asked(body))
     try:
         await here.workflows.check(body.workflow, body.input)
     except Problem:
@@ -137,11 +141,24 @@ async def _start(
             # Who the caller is, if known, is not for the caller to choose.
             user_id=caller.subject or body.user_id,
             trace_id=trace_id,
+            priority=body.priority,
+            timeout_s=body.timeout_s,
         ),
         idempotency=same,
     )
     await here.hint(ticket.session)
     return ticket
+
+
+def _asked(body: RunCreate) -> JsonValue:
+    """Return what makes two requests the same; what a gateway of the first release doesn't know only if it is said.
+
+    A client may repeat its request to another version, while a deployment rolls.
+    """
+    return {
+        **body.model_dump(mode="json", exclude=_LATER),
+        **body.model_dump(mode="json", include=_LATER, exclude_defaults=True),
+    }
 
 
 async def _started(here: Gateway, visitor: Visitor, request: Request, ticket: Ticket) -> Response:

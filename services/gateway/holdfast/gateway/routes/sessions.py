@@ -6,15 +6,10 @@ from fastapi import APIRouter, Query, Response
 
 from holdfast.events.store import SessionStatus
 from holdfast.gateway.gateway import Here
-from holdfast.gateway.models import (
-    REASON_LENGTH_MAX,
-    SessionCreate,
-    SessionDetail,
-    SessionList,
-    SessionView,
-)
+from holdfast.gateway.models import SessionDetail, SessionList, SessionView
 from holdfast.gateway.params import IdempotencyKey, SessionId, idempotency
 from holdfast.gateway.principal import Caller
+from holdfast.gateway.requests import REASON_LENGTH_MAX, SessionCreate
 from holdfast.gateway.routes.answers import problems
 from holdfast.gateway.views import run_summary, session_detail, session_view
 
