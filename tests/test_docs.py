@@ -47,8 +47,8 @@ def test_python_on_a_page_compiles(page: Path):
         compile(block, f"{page.name}, block {number}", "exec")
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/workflows.md"])
-def test_the_workflows_on_a_page_load(name: str):
+@pytest.mark.parametrize(("name", "count"), [("README.md", 2), ("docs/workflows.md", 3)])
+def test_the_workflows_on_a_page_load(name: str, count: int):
     """A reader copies them as they stand."""
     found: list[Workflow] = []
     for block in blocks(ROOT / name, "python"):
@@ -56,7 +56,7 @@ def test_the_workflows_on_a_page_load(name: str):
         exec(compile(block, name, "exec"), names)
         found += [value for value in names.values() if isinstance(value, Workflow)]
 
-    assert len(found) == 2
+    assert len(found) == count
     assert all(workflow.input_schema for workflow in found)
 
 

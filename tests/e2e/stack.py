@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,6 +86,14 @@ class Stack:
         os.kill(pid, number)
         return pid
 
+    def replaced(self, name: str, pid: int, *, within_s: float = 60.0) -> None:
+        """Wait until the supervisor has started another process in place of the one with `pid`."""
+        eventually(
+            f"{name} is back",
+            lambda: self.processes()[name]["pid"] not in (None, pid),
+            within_s=within_s,
+        )
+
     def redis(self, *command: str | bytes | int) -> Any:
         """Send one command to the stack's Redis."""
         import redis
@@ -101,9 +109,7 @@ class Stack:
         """Return the keys of all windows."""
         return list(self.redis("KEYS", "hf:*:events"))
 
-    def start(
-        self, workflow: str, input: dict[str, Any], *, session: str | None = None
-    ) -> dict[str, Any]:
+    def start(self, workflow: str, input: Any, *, session: str | None = None) -> dict[str, Any]:
         """Ask for a run; return the answer."""
         path = f"/v1/sessions/{session}/runs" if session else "/v1/runs"
         answer = httpx2.post(
@@ -126,6 +132,12 @@ class Stack:
             return run if run["status"] in ("completed", "failed", "cancelled") else None
 
         return eventually(f"{run_id} ends", look, within_s=within_s)
+
+    def cancel(self, run_id: str) -> dict[str, Any]:
+        """Cancel a run and wait for its end; return its row."""
+        answer = httpx2.post(f"{self.url}/v1/runs/{run_id}/cancel", json={}, timeout=10)
+        assert answer.status_code in (200, 202), answer.text
+        return self.ended(run_id)
 
     def history(self, session: str) -> list[bytes]:
         """Return the session's whole log as its wire lines, from the JSON pages, bytes untouched."""
@@ -188,7 +200,7 @@ def _items(body: bytes) -> list[bytes]:
 
 
 @contextmanager
-def running(data_dir: Path, *arguments: str, **environment: str) -> Iterator[Stack]:
+def running(data_dir: Path, *arguments: str, **environment: str) -> Generator[Stack]:
     """Run a stack for the length of a with block."""
     stack = Stack(data_dir, *arguments, **environment)
     try:

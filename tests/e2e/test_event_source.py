@@ -20,12 +20,13 @@ def test_an_event_source_follows_a_run_through_reconnects_and_stops_at_its_end(
     url = f"http://127.0.0.1:{proxy.port}/v1/runs/{run['run_id']}/stream"
 
     with chromium() as browser:
-        browser.get(f"{page_origin}/?stream={quote(url, safe='')}")
+        page = browser.new_page()
+        page.goto(f"{page_origin}/?stream={quote(url, safe='')}")
         for cut in range(1, 4):
-            seen = int(browser.execute_script("return seen.length"))
+            seen = int(page.evaluate("seen.length"))
             eventually(
                 f"the page sees more before cut {cut}",
-                lambda seen=seen: int(browser.execute_script("return seen.length")) > seen + 5,
+                lambda seen=seen: int(page.evaluate("seen.length")) > seen + 5,
             )
             # The next connection arrives at the other gateway: no replica knows this client.
             proxy.retarget(gateways[cut % 2].hostname or "", gateways[cut % 2].port or 0)
@@ -33,10 +34,10 @@ def test_an_event_source_follows_a_run_through_reconnects_and_stops_at_its_end(
         stack.ended(run["run_id"])
         eventually(
             "the EventSource is closed for good",
-            lambda: browser.execute_script("return source.readyState") == 2,
+            lambda: page.evaluate("source.readyState") == 2,
         )
-        lines = [line.encode() for line in browser.execute_script("return seen")]
-        opens, connections = browser.execute_script("return opens"), proxy.connections
+        lines = [line.encode() for line in page.evaluate("seen")]
+        opens, connections = page.evaluate("opens"), proxy.connections
     proxy.close()
 
     history = [line for line in stack.history(run["session_id"]) if run["run_id"].encode() in line]

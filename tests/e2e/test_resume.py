@@ -21,6 +21,7 @@ def team(stack: Stack) -> dict[str, str]:
     return run
 
 
+# protocol P3
 def test_an_uninterrupted_client_gets_the_bytes_of_the_json_history(
     stack: Stack, team: dict[str, str]
 ) -> None:
@@ -34,6 +35,7 @@ def test_an_uninterrupted_client_gets_the_bytes_of_the_json_history(
     )
 
 
+# protocol P2
 def test_a_client_that_is_cut_at_every_event_boundary_misses_and_repeats_nothing(
     stack: Stack, team: dict[str, str]
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_filtered_client_that_is_cut_gets_exactly_what_passes_the_filter(
 
 
 @pytest.mark.parametrize("harm", ["trimmed", "deleted"])
+# protocol P2
 def test_any_seq_can_be_resumed_when_the_redis_stream_is_gone(stack: Stack, harm: str) -> None:
     run = stack.start("ticker", {"events": 60, "interval_ms": 0})
     stack.ended(run["run_id"])

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -16,6 +17,9 @@ from tests.servers import make_server_dir
 
 # A takeover within the lease plus two seconds, so that a test of one takes five.
 LEASE_S = 3
+
+# Supervisor and crash recovery together: a second or two, and more on a busy machine.
+POSTGRES_BACK_S = 20.0
 
 # Everything, at length; CI has five minutes for all of it.
 THOROUGH = os.environ.get("HOLDFAST_FAULTS_ALL") == "1"
@@ -44,8 +48,15 @@ def database_url(stack: Stack) -> str:
 
 
 def connected(stack: Stack) -> "psycopg.Connection[tuple[object, ...]]":
-    """Connect to the stack's log, as an operator would."""
-    return psycopg.connect(database_url(stack), autocommit=True, connect_timeout=5)
+    """Connect to the stack's log, as an operator would: who was just killed may still be on the way back."""
+    deadline = time.monotonic() + POSTGRES_BACK_S
+    while True:
+        try:
+            return psycopg.connect(database_url(stack), autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from selenium.webdriver import Chrome
+from playwright.async_api import Page
 
-from tests.e2e.browser import chromium, page_server
+from tests.e2e.browser import chromium_beside, page_server
 from tests.e2e.stack import Stack
-from tests.faults.breaking import fault_marks, locked, logged, restarted, stack_of, until
+from tests.faults.breaking import fault_marks, locked, logged, restarted, stack_of
 from tests.faults.swarm import of_run
 
 pytestmark = [*fault_marks, pytest.mark.browser, pytest.mark.timeout(180)]
@@ -19,7 +19,8 @@ pytestmark = [*fault_marks, pytest.mark.browser, pytest.mark.timeout(180)]
 EVENTS = 450
 INTERVAL_MS = 50
 
-RECOVERY_S = 30.0
+RECOVERY_MS = 30_000
+PATIENCE_MS = 40_000
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +43,18 @@ async def test_an_event_source_survives_the_death_of_everything_without_being_re
     run = stack.start("ticker", {"events": EVENTS, "interval_ms": INTERVAL_MS})
     stream = quote(f"{stack.url}/v1/runs/{run['run_id']}/stream", safe="")
 
-    def opens() -> int:
-        return int(browser.execute_script("return opens"))
+    async def opens() -> int:
+        return int(await page.evaluate("opens"))
 
     async def a_gateway_that_comes_back_without_postgres() -> None:
         """What the browser opens meanwhile is refused, in the one way that it survives: 200, `retry:`, end."""
         with locked(stack):
-            before = opens()
+            before = await opens()
             await restarted(stack, "gateway-1")
-            await until(lambda: opens() > before, "the browser is refused")
+            # The browser is refused.
+            await page.wait_for_function(
+                "before => opens > before", arg=before, timeout=PATIENCE_MS
+            )
 
     faults: list[Callable[[], Awaitable[object]]] = [
         lambda: restarted(stack, "redis"),
@@ -61,22 +65,20 @@ async def test_an_event_source_survives_the_death_of_everything_without_being_re
         lambda: restarted(stack, "orchestrator-2"),
     ]
 
-    with chromium() as browser:
-        browser.get(f"{page_origin}/?stream={stream}")
-        await sees_more(browser)
+    async with chromium_beside() as browser:
+        page = await browser.new_page()
+        await page.goto(f"{page_origin}/?stream={stream}")
+        await sees_more(page)
         for fault in faults:
             await fault()
-            await sees_more(browser)
+            await sees_more(page)
         still = stack.get(f"/v1/runs/{run['run_id']}")["status"]
         assert still == "running", "the faults came after the end: raise EVENTS"
-        await until(
-            lambda: browser.execute_script("return source.readyState") == 2,
-            "the EventSource is closed for good, by 204",
-            within_s=90,
-        )
-        lines = [line.encode() for line in browser.execute_script("return seen")]
-        ids = browser.execute_script("return ids")
-        opened = opens()
+        # The EventSource is closed for good, by 204.
+        await page.wait_for_function("source.readyState === 2", timeout=90_000)
+        lines = [line.encode() for line in await page.evaluate("seen")]
+        ids = await page.evaluate("ids")
+        opened = await opens()
 
     history = of_run(stack.history(run["session_id"]), run["run_id"])
     assert lines == history
@@ -87,11 +89,7 @@ async def test_an_event_source_survives_the_death_of_everything_without_being_re
     assert not logged(stack, "gateway-1", "request.failed")
 
 
-async def sees_more(browser: Chrome) -> None:
+async def sees_more(page: Page) -> None:
     """Wait until the page has seen events after this moment."""
-    seen = int(browser.execute_script("return seen.length"))
-    await until(
-        lambda: int(browser.execute_script("return seen.length")) > seen + 3,
-        "the page sees more",
-        within_s=RECOVERY_S,
-    )
+    seen = await page.evaluate("seen.length")
+    await page.wait_for_function("seen_ => seen.length > seen_ + 3", arg=seen, timeout=RECOVERY_MS)

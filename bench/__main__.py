@@ -1,0 +1,179 @@
+"""`python -m bench`: Holdfast beside its peers under the same loads, in one interleaved run, as ratios."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.contenders.contender import Contender
+from bench.contenders.holdfast import Holdfast
+from bench.contenders.nchan import Nchan
+from bench.contenders.textbook import Textbook
+from bench.loads import Cost, gateway_loads
+from bench.rig.readers import LoadFailed, build
+
+# An odd number, so that a median is a run that happened.
+ROUNDS = 3
+ROUNDS_FULL = 7
+
+# What the tutorial's gateway is spared: at 50 to 120 µs a delivery it would be at it for minutes, and tells no more.
+TOO_LONG_FOR_TEXTBOOK = ("1 x 1,000 at 300/s", "storm of 2,000, each 500 behind, 2,000 sessions")
+
+
+def main() -> int:
+    """Run the loads; return 1 when a contender failed one."""
+    asked = _arguments()
+    work = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    try:
+        program = build(work)
+        loads = gateway_loads(program, full=asked.full)
+        names = [
+            name for name in loads if not asked.load or any(part in name for part in asked.load)
+        ]
+        if not names:
+            print(f"error: no load has {' or '.join(asked.load)} in its name", file=sys.stderr)
+            return 2
+        rounds = asked.rounds or (ROUNDS_FULL if asked.full else ROUNDS)
+        with _contenders(work, asked.against) as contenders:
+            found = {name: _measure(name, loads[name], contenders, rounds) for name in names}
+        _print(found)
+        if asked.json:
+            Path(asked.json).write_text(
+                json.dumps({"machine": _machine(), "loads": found}, indent=1) + "\n"
+            )
+        return 1 if any("failed" in cell for row in found.values() for cell in row.values()) else 0
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--load", action="append", default=[], help="only loads with this in their name; repeatable"
+    )
+    parser.add_argument(
+        "--against", default="nchan,textbook", help="peers, separated by commas; empty: none"
+    )
+    parser.add_argument(
+        "--rounds", type=int, help=f"of each load (default {ROUNDS}, with --full {ROUNDS_FULL})"
+    )
+    parser.add_argument("--full", action="store_true", help="four times as long")
+    parser.add_argument("--json", metavar="FILE", help="write every number there")
+    return parser.parse_args()
+
+
+@contextmanager
+def _contenders(work: Path, against: str) -> Generator[list[Contender]]:
+    peers = [name for name in against.split(",") if name]
+    with ExitStack() as stack:
+        holdfast = Holdfast(work / "holdfast")
+        stack.callback(holdfast.stop)
+        found: list[Contender] = [holdfast]
+        for name in peers:
+            match name:
+                case "nchan":
+                    peer: Contender = Nchan(work / "nchan")
+                case "textbook":
+                    peer = Textbook(work / "textbook", holdfast)
+                case _:
+                    sys.exit(f"error: there is no peer {name}; nchan and textbook are")
+            stack.callback(peer.stop)
+            found.append(peer)
+        yield found
+
+
+def _measure(
+    name: str, load: Callable[[Contender], Cost], contenders: Sequence[Contender], rounds: int
+) -> dict[str, dict[str, Any]]:
+    """Run one load over all contenders, taking turns, so that what else the machine does hits everybody."""
+    costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
+    failed: dict[str, str] = {}
+    for turn in range(rounds):
+        for contender in contenders:
+            if contender.name == "textbook" and name in TOO_LONG_FOR_TEXTBOOK:
+                continue
+            if contender.name in failed:
+                continue
+            print(
+                f"\r{name}: {turn + 1} of {rounds}, {contender.name}          ",
+                end="",
+                file=sys.stderr,
+            )
+            try:
+                costs[contender.name].append(load(contender))
+            except (LoadFailed, TimeoutError) as error:
+                failed[contender.name] = str(error)
+    print("\r" + " " * 70, end="\r", file=sys.stderr)
+    found: dict[str, dict[str, Any]] = {}
+    for who, runs in costs.items():
+        if who in failed:
+            found[who] = {"failed": failed[who]}
+        elif runs:
+            found[who] = {
+                field: _three([getattr(run, field) for run in runs]) for field in asdict(runs[0])
+            }
+    return found
+
+
+def _three(values: Sequence[float]) -> list[float]:
+    return [min(values), statistics.median(values), max(values)]
+
+
+def _print(found: dict[str, dict[str, dict[str, Any]]]) -> None:
+    table = Table(
+        caption="ratio: CPU per delivery over Holdfast's; min – median – max over the rounds"
+    )
+    table.add_column("load")
+    table.add_column("who")
+    for heading in (
+        "CPU µs per delivery",
+        "ratio",
+        "p50 ms",
+        "p99 ms",
+        "wall s",
+        "accept s",
+        "KB each",
+    ):
+        table.add_column(heading, justify="right")
+    for name, row in found.items():
+        ours = row.get("holdfast", {}).get("gateway_us")
+        for who, cell in row.items():
+            if "failed" in cell:
+                table.add_row(name, who, f"failed: {cell['failed']}")
+                continue
+            low, middle, high = cell["gateway_us"]
+            table.add_row(
+                name,
+                who,
+                f"{low:.2f} – {middle:.2f} – {high:.2f}",
+                f"{middle / ours[1]:.2f}x" if ours else "",
+                *(f"{cell[field][1]:.2f}" for field in ("p50_ms", "p99_ms", "wall_s", "accept_s")),
+                f"{cell['memory_kb'][1]:.1f}",
+            )
+        table.add_section()
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The gateway's loads: what is done to a contender, and what it costs. Every run checks every connection."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contenders.contender import Contender, Pace
+from bench.rig.clocks import cpu_of, memory_kb
+from bench.rig.readers import Readers, Seen
+
+# From asking for the runs to their first event: 1,000 runs are asked for at some 1,000/s, and all begin together.
+BEGIN_IN_S = 3.0
+
+SETTLE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a load took: of the servers per delivery, and of the readers' patience."""
+
+    delivered: int
+    gateway_us: float  # CPU of the gateway per delivery
+    with_redis_us: float
+    p50_ms: float
+    p99_ms: float
+    wall_s: float
+    accept_s: float
+    reader_cpu: (
+        float  # share of its core that the load client used: above 0.9 it was the bottleneck
+    )
+    memory_kb: float = 0.0  # per connection, where connections are what is measured
+
+
+def paced(
+    *, sessions: int, clients: int, rate: float, seconds: float, program: Path
+) -> Callable[[Contender], Cost]:
+    """Live delivery: `clients` in all over `sessions`, `rate` events/s in all."""
+
+    def run(contender: Contender) -> Cost:
+        names = contender.sessions(sessions)
+        events = max(2, int(rate * seconds / sessions))
+        readers = Readers(
+            program,
+            contender.port,
+            [contender.path(name) for name in names],
+            connections=clients,
+            until=events,
+            timeout_s=seconds + 90,
+        )
+        try:
+            accept_s = readers.ready()
+            begin = time.monotonic_ns() + int(BEGIN_IN_S * 1e9)
+            every_us = int(1e6 * sessions / rate)
+            contender.publish(names, Pace(events, every_us, begin))
+            _sleep_until(begin)
+            with _Measured(contender) as used:
+                seen = readers.result()
+            contender.settle(SETTLE_S)
+            return used.cost(seen, accept_s)
+        finally:
+            readers.stop()
+
+    return run
+
+
+def backlog(
+    *, sessions: int, clients: int, events: int, program: Path
+) -> Callable[[Contender], Cost]:
+    """A storm: everything is in the log already, then all clients come at once and read it from the start."""
+
+    def run(contender: Contender) -> Cost:
+        names = contender.sessions(sessions)
+        contender.publish(names, Pace(events, 0))
+        contender.settle(SETTLE_S)
+        with _Measured(contender) as used:
+            readers = Readers(
+                program,
+                contender.port,
+                [contender.path(name) for name in names],
+                connections=clients,
+                until=events,
+                timeout_s=180,
+            )
+            try:
+                seen = readers.result()
+            finally:
+                readers.stop()
+        return used.cost(seen, seen.accept_s)
+
+    return run
+
+
+def idle(*, clients: int, program: Path) -> Callable[[Contender], Cost]:
+    """Connections that wait: the time to accept them, and what each holds of memory."""
+
+    def run(contender: Contender) -> Cost:
+        names = contender.sessions(1)
+        before = sum(memory_kb(pid) for pid in contender.pids)
+        with _Measured(contender) as used:
+            readers = Readers(
+                program,
+                contender.port,
+                [contender.path(names[0])],
+                connections=clients,
+                until=1,
+                timeout_s=180,
+            )
+            try:
+                accept_s = readers.ready()
+                time.sleep(1.0)  # what a connect leaves to be collected is collected
+                held = sum(memory_kb(pid) for pid in contender.pids) - before
+                contender.publish(names, Pace(1, 0))
+                seen = readers.result()
+            finally:
+                readers.stop()
+        return used.cost(seen, accept_s, held / clients)
+
+    return run
+
+
+class _Measured:
+    """CPU of the servers and the wall, over a with block."""
+
+    def __init__(self, contender: Contender) -> None:
+        self._contender = contender
+
+    def __enter__(self) -> "_Measured":
+        self._gateway = cpu_of(self._contender.pids)
+        self._redis = cpu_of(self._contender.beside)
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gateway_s = cpu_of(self._contender.pids) - self._gateway
+        self.redis_s = cpu_of(self._contender.beside) - self._redis
+        self.wall_s = time.monotonic() - self._began
+
+    def cost(self, seen: Seen, accept_s: float, held_kb: float = 0.0) -> Cost:
+        """Divide by what was delivered."""
+        return Cost(
+            delivered=seen.delivered,
+            gateway_us=self.gateway_s / seen.delivered * 1e6,
+            with_redis_us=(self.gateway_s + self.redis_s) / seen.delivered * 1e6,
+            p50_ms=seen.p50_ms,
+            p99_ms=seen.p99_ms,
+            wall_s=self.wall_s,
+            accept_s=accept_s,
+            reader_cpu=seen.cpu_s / seen.elapsed_s,
+            memory_kb=held_kb,
+        )
+
+
+def _sleep_until(moment_ns: int) -> None:
+    time.sleep(max(0.0, (moment_ns - time.monotonic_ns()) / 1e9))
+
+
+def gateway_loads(program: Path, *, full: bool) -> Mapping[str, Callable[[Contender], Cost]]:
+    """The loads by name; `full` is longer and larger."""
+    seconds = 20.0 if full else 5.0
+    return {
+        "1 x 1,000 at 20/s": paced(
+            sessions=1, clients=1000, rate=20, seconds=seconds, program=program
+        ),
+        "1 x 1,000 at 300/s": paced(
+            sessions=1, clients=1000, rate=300, seconds=seconds, program=program
+        ),
+        "1,000 x 1 at 5,000/s": paced(
+            sessions=1000, clients=1000, rate=5000, seconds=seconds, program=program
+        ),
+        "backlog of 1,000, 1 x 1,000": backlog(
+            sessions=1, clients=1000, events=1000, program=program
+        ),
+        "storm of 2,000, each 500 behind, 1 session": backlog(
+            sessions=1, clients=2000, events=500, program=program
+        ),
+        "storm of 2,000, each 500 behind, 100 sessions": backlog(
+            sessions=100, clients=2000, events=500, program=program
+        ),
+        "storm of 2,000, each 500 behind, 2,000 sessions": backlog(
+            sessions=2000, clients=2000, events=500, program=program
+        ),
+        "5,000 idle": idle(clients=5000, program=program),
+    }

@@ -1,0 +1,1 @@
+"""What every measurement needs: processes with their own CPU clocks, a load, and what machine this is."""
