@@ -76,12 +76,16 @@ def test_json_lines_are_the_wires_own_bytes(server: Scripted):
 
 
 def test_a_run_that_is_not_followed_prints_its_ids_and_how_to_follow_it(server: Scripted):
-    result = holdfast("run", "team", "--session", "s", "--on-busy", "reject")
+    result = holdfast(
+        *("run", "team", "--session", "s", "--on-busy", "reject"),
+        *("--priority", "-5", "--timeout", "90"),
+    )
 
     assert (result.exit_code, result.stdout) == (0, "run r1 in session s\n")
     assert "holdfast tail s --after 1" in result.stderr
     assert server.requests[0].path == "/v1/sessions/s/runs"
-    assert server.requests[0].json["on_busy"] == "reject"
+    asked = server.requests[0].json
+    assert (asked["on_busy"], asked["priority"], asked["timeout_s"]) == ("reject", -5, 90)
 
 
 def test_a_ticket_as_json_is_one_line(server: Scripted):
@@ -107,6 +111,7 @@ def test_input_comes_from_a_file_or_from_stdin(server: Scripted, tmp_path: Path)
         ["run", "team", "--input", "@/nowhere/at/all.json"],
         ["run"],
         ["run", "team", "--on-busy", "explode"],
+        ["run", "team", "--priority", "101"],
         ["tail", "s", "--after", "-1"],
         ["tail", "s", "--after", "x"],
         ["tail", "s", "--url", "no url"],

@@ -141,6 +141,19 @@ async def test_a_full_tenant_leaves_the_others_their_slots(store: Store):
     assert (await store.desk.run("other", held.run_id)).held_by is Hold.WORKFLOW_LIMIT
 
 
+async def test_a_full_tenants_run_stands_in_nobodys_way_in_its_workflow(store: Store):
+    """It has the first place in the workflow's line, and may not have it: for as long as its tenant is full."""
+    await store.registry.announce(
+        "w1", [team(1, tenant_max_runs=1), replace(FREE, tenant_max_runs=1)]
+    )
+    await waiting_in_line(store, "a1", workflow="free")
+    await at_work(store, (await claims(store))["a1"])
+    await waiting_in_line(store, "a2", priority=50)
+    await waiting_in_line(store, "b", tenant="other")
+
+    assert list(await claims(store)) == ["b"]
+
+
 async def test_commands_are_settled_however_full_it_is(store: Store):
     """A run that is accepted and waits is queued; one that nobody has looked at looks forgotten."""
     await store.registry.announce("w1", [team(1)])

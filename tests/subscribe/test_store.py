@@ -4,6 +4,7 @@ import pytest
 
 from holdfast.events.catalog import SessionErased
 from holdfast.events.store import SessionChange, SessionStatus
+from holdfast.subscribe import store_memory, store_postgres
 from holdfast.subscribe.delivery import ORIGIN, Position
 from holdfast.subscribe.store import (
     Failure,
@@ -147,6 +148,25 @@ async def test_a_successor_knows_which_sessions_are_blocked(world: World) -> Non
 
     waiting = await world.subscriptions.waiting(heir, ordered=True, limit=10)
     assert (waiting.blocked, waiting.total) == ({one.session}, 1)
+
+
+async def test_of_dead_letters_the_newest_are_kept_and_the_others_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (store_memory, store_postgres):
+        monkeypatch.setattr(module, "DEAD_LETTERS_MAX", 3)
+    one, hold = await world.session("one", 6), await held(world)
+    await held(world, "other")
+    for seqs in ((2, 3), (4,), (5, 6)):
+        dead = [Failure(one.session, seq, 8, None, "boom") for seq in seqs]
+        await world.subscriptions.save(hold, Progress(failed=dead), lease_s=10)
+
+    letters = await world.subscriptions.dead_letters("test")
+    other, info = sorted(await world.subscriptions.all(), key=lambda i: i.name)
+
+    assert [letter.seq for letter in letters] == [4, 5, 6]
+    assert (info.dead, info.dropped) == (3, 2)
+    assert (other.dead, other.dropped) == (0, 0)
 
 
 async def test_a_dead_letter_is_listed_replayed_and_discarded(world: World) -> None:

@@ -97,14 +97,14 @@ class _Child:
 
     async def _work(self, scribe: Scribe, left: float) -> JsonValue:
         if left <= 0:
-            raise timed_out(self._workflow)
+            raise timed_out(self._workflow, scribe.run)
         limit = asyncio.timeout(None if left == math.inf else left)
         try:
             async with limit:
                 return await self._workflow.executor.execute(scribe)
         except TimeoutError as error:
             if limit.expired():
-                raise timed_out(self._workflow) from error
+                raise timed_out(self._workflow, scribe.run) from error
             raise
         except SystemExit as error:
             raise RuntimeError(f"the workflow called sys.exit({error.code!r})") from error
