@@ -124,6 +124,39 @@ async def test_a_node_that_was_saved_is_not_run_again_beside_one_that_was_not(
     assert [data(e)["name"] for e in of_type(events, "step.restarted")] == ["right"]
 
 
+async def test_no_task_begins_before_its_start_is_on_disk_not_even_in_a_graph_inside_a_node(
+    real_world: World, database_url: str
+) -> None:
+    """What it does outside is then at least known to have been begun, whoever looks."""
+    world, calls = real_world, list[str]()
+    inner = StateGraph(MessagesState)
+    inner.add_node("speak", says("said", calls))
+    inner.add_edge(START, "speak")
+    inner.add_edge("speak", END)
+    helper = inner.compile()
+
+    async def outer(state: MessagesState) -> dict[str, Any]:
+        return {"messages": (await helper.ainvoke({"messages": []}))["messages"][-1:]}
+
+    append, asked, let_go = world.store.writer.append, asyncio.Event(), asyncio.Event()
+
+    async def held(batches: Any) -> frozenset[int]:
+        if any(b'"name":"speak"' in e.body for b in batches for e in b.events):
+            asked.set()
+            await let_go.wait()
+        return await append(batches)
+
+    world.store.writer.append = held  # pyright: ignore[reportAttributeAccessIssue]
+    async with graph_worker(world, database_url, chain("nested", ("outer", outer))):
+        ticket = await world.ask("nested", "go")
+        await asyncio.wait_for(asked.wait(), 15)
+        await asyncio.sleep(0.2)  # it would have begun long ago
+        before = list(calls)
+        let_go.set()
+        await world.reaches(ticket)
+    assert (before, calls) == ([], ["said"])
+
+
 @pytest.mark.parametrize("streams", [True, False])
 async def test_a_node_that_was_saved_but_not_recorded_is_recorded_first(
     real_world: World, database_url: str, streams: bool
@@ -134,8 +167,8 @@ async def test_a_node_that_was_saved_but_not_recorded_is_recorded_first(
     append = world.store.writer.append
 
     async def stuck(batches: Any) -> frozenset[int]:
-        # From the end of the first node's message on, the first worker's commits never arrive.
-        if any(e.type == "message.completed" for b in batches for e in b.events):
+        # From the end of the first node on, the first worker's commits never arrive.
+        if any(e.type == "step.completed" for b in batches for e in b.events):
             await asyncio.Event().wait()
         return await append(batches)
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from holdfast.events.catalog import MessageCompleted, MessageDelta, RunStarted
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Run
-from holdfast.orchestrator.context import WorkflowContext
+from holdfast.orchestrator.context import ChildFailed, WorkflowContext
 from holdfast.orchestrator.middleware import (
     Blocked,
     Call,
@@ -182,6 +182,66 @@ async def test_a_retry_that_does_not_help_fails_with_the_last_error(world: World
 
     assert [e.type for e in events[-3:]] == ["run.retrying", "middleware.executed", "run.failed"]
     assert "for good" in events[-1].envelope["data"]["error"]["message"]
+
+
+@workflow("delegates")
+async def delegates(ctx: WorkflowContext, _: JsonValue) -> JsonValue:
+    try:
+        return await ctx.run(talks)
+    except ChildFailed as error:
+        return error.code
+
+
+def with_child(*middlewares: Middleware) -> Workflows:
+    workflows = with_middlewares(*middlewares, flow=delegates)
+    workflows.add(talks)
+    return workflows
+
+
+async def test_middlewares_are_around_child_runs_as_around_any_other_in_order(world: World):
+    asked: list[tuple[str, str]] = []
+
+    class Notes(Middleware):
+        async def around(self, run: Run, call: Call) -> JsonValue:
+            asked.append((self.name, run.workflow))
+            return await call()
+
+    outer, inner = Notes(), Notes()
+    outer.name, inner.name = "outer", "inner"
+    worker = await world.worker(loaded=with_child(outer, inner))
+
+    events = await ended(world, worker, "delegates")
+
+    assert asked == [
+        ("outer", "delegates"),
+        ("inner", "delegates"),
+        ("outer", "talks"),
+        ("inner", "talks"),
+    ]
+    own = [e for e in events if e.parent_run_id]
+    assert [e.type for e in own[-3:]] == [
+        "middleware.executed",
+        "middleware.executed",
+        "run.completed",
+    ]
+    assert [e.envelope["data"]["name"] for e in own[-3:-1]] == ["inner", "outer"]
+
+
+async def test_a_middleware_may_block_a_child_alone(world: World):
+    class Gate(Middleware):
+        async def around(self, run: Run, call: Call) -> JsonValue:
+            if run.parent_run_id is not None:
+                raise Blocked("no children")
+            return await call()
+
+    worker = await world.worker(loaded=with_child(Gate()))
+
+    events = await ended(world, worker, "delegates")
+
+    own = [e.type for e in events if e.parent_run_id]
+    assert own == ["run.started", "middleware.failed", "run.failed"]
+    assert events[-1].type == "run.completed"
+    assert events[-1].envelope["data"]["result"] == "blocked"
 
 
 class Broken(Middleware):

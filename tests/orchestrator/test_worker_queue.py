@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from holdfast.events.store import Hold, RunStatus
+from holdfast.events.store import Claim, Hold, RunStatus
 from holdfast.orchestrator.context import WorkflowContext
 from holdfast.orchestrator.workflow import Workflow, WorkflowError, workflow
+from tests.factories import TENANT
 from tests.orchestrator.harness import World, check_log, data, types
 
 
@@ -120,6 +123,53 @@ async def test_in_one_session_the_most_important_run_begins_first(world: World) 
         await world.reaches(ticket)
     assert meter.order == ["first", "high", "old", "new"]
     check_log(await world.events(first.session))
+
+
+async def test_runs_of_one_session_that_are_due_at_the_same_moment_begin_one_after_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives the slot and whoever owns the session have to mean the same one, whatever gateways' clocks say."""
+    names = iter(["run_b", "run_a"])
+    for module in ("commands_memory", "desk_postgres"):
+        monkeypatch.setattr(f"holdfast.events.{module}.new_run_id", lambda *_: next(names))
+    meter = Meter()
+    meter.gate.set()
+    await world.worker(metered(meter, 1))
+    await world.store.desk.create_session(TENANT, "s")
+    start_at = datetime.now(UTC) + timedelta(seconds=0.5)
+
+    tickets = [await world.ask("metered", n, "s", start_at=start_at) for n in ("b", "a")]
+
+    for ticket in tickets:
+        assert (await world.reaches(ticket)).status is RunStatus.COMPLETED
+    assert meter.order == ["a", "b"]
+
+
+async def test_a_slot_whose_run_was_passed_by_another_of_its_session_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be held, by nobody at work, for as long as the other takes."""
+    limited, free = Meter(), Meter()
+    claim = world.claims.claim
+
+    async def claims(*args: Any, **options: Any) -> Sequence[Claim]:
+        found = await claim(*args, **options)
+        if any(one.slot == passed.run_id for one in found) and not free.now:
+            await world.ask("free", "passes", passed.session_id, priority=100)
+        return found
+
+    passed = await world.ask("limited", "passed")
+    monkeypatch.setattr(world.claims, "claim", claims)
+    await world.worker(metered(limited, 1, "limited"), metered(free, None, "free"))
+    await world.until(lambda: free.now == 1)
+
+    other = await world.ask("limited", "other")
+    await world.until(lambda: limited.order == ["other"])
+    assert (await world.run(passed)).held_by is Hold.TURN
+    free.gate.set()
+    limited.gate.set()
+    for ticket in (other, passed):
+        assert (await world.reaches(ticket)).status is RunStatus.COMPLETED
 
 
 async def test_runs_that_wait_for_a_person_hold_no_slot_and_queue_again(world: World) -> None:

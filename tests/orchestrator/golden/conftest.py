@@ -17,6 +17,7 @@ _REAL = [pytest.mark.postgres, pytest.mark.redis]
 TELLERS: list[Any] = [
     pytest.param((tellers.plain, "memory"), id="plain"),
     pytest.param((graph_tellers.langgraph, "real"), id="langgraph", marks=_REAL),
+    pytest.param((graph_tellers.functional, "real"), id="functional", marks=_REAL),
     pytest.param((tellers.pydantic_ai, "memory"), id="pydantic_ai"),
     pytest.param(
         (graph_tellers.langgraph_agui, "memory"),

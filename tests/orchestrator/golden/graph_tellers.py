@@ -1,18 +1,18 @@
 """LangGraph's tellers: the graph itself, and the same graph behind LangGraph's own AG-UI adapter."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ag_ui.core import RunAgentInput
-from ag_ui_langgraph import LangGraphAgent
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import MemorySaver
+from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
 from holdfast.orchestrator.executors.agui import agui_workflow
+from holdfast.orchestrator.executors.agui_langgraph import langgraph_source
 from holdfast.orchestrator.executors.langgraph import langgraph_workflow
 from holdfast.orchestrator.workflow import Workflow
 from tests.orchestrator.golden import story
@@ -38,11 +38,6 @@ def _asks(script: Any) -> Any:
         return {"messages": [await ScriptedModel(script=script).ainvoke(state["messages"])]}
 
     return node
-
-
-def _agent(name: str, text: str) -> dict[str, Any]:
-    """A node that is an agent."""
-    return {"action": _asks(_says(text)), "metadata": {"agent": name}}
 
 
 def _helper(name: str, text: str) -> dict[str, Any]:
@@ -86,18 +81,14 @@ async def _ship(state: MessagesState) -> dict[str, Any]:
     return {"messages": [call, ToolMessage("ok", tool_call_id="c2", name="ship", id="ship-done")]}
 
 
-def golden_graph(*, flat: bool = False) -> Any:
-    """The story as a graph: a model, a tool, a critic, two lanes at once, a person, the end.
-
-    `flat`: the critic and the two beside each other are nodes of this graph instead of graphs of their own.
-    """
-    helper = _agent if flat else _helper
+def golden_graph() -> Any:
+    """The story as a graph: a model, a tool, a critic, two lanes at once, a person, the end."""
     graph = StateGraph(MessagesState)
     graph.add_node("think", _think)
     graph.add_node("tool", _tool)
-    graph.add_node("critic", **helper(*story.CRITIC))
+    graph.add_node("critic", **_helper(*story.CRITIC))
     for name, text in story.LANES.items():
-        graph.add_node(name.lower(), **helper(name, text))
+        graph.add_node(name.lower(), **_helper(name, text))
         graph.add_edge("critic", name.lower())
         graph.add_edge(name.lower(), "found")
     graph.add_node("found", _asks(_says(story.FOUND)))
@@ -112,21 +103,54 @@ def golden_graph(*, flat: bool = False) -> Any:
     return graph
 
 
-def graph_workflow(*, flat: bool = False) -> Workflow:
-    """The graph as a workflow."""
-    return langgraph_workflow(
+@asynccontextmanager
+async def langgraph() -> AsyncGenerator[Workflow]:
+    """The graph itself."""
+    yield langgraph_workflow(
         "langgraph",
-        golden_graph(flat=flat),
+        golden_graph(),
         input=str,
         to_state=lambda given: {"messages": [HumanMessage(given)]},
         version="1",
     )
 
 
+def _functional() -> Any:
+    """The story as an entrypoint with tasks, and graphs inside of these."""
+    helpers = {
+        name: task(_helper(name, text)["action"], name=name.lower())
+        for name, text in (story.CRITIC, *story.LANES.items())
+    }
+    found, shipped = (
+        task(_asks(_says(text)), name=name)
+        for name, text in (("found", story.FOUND), ("shipped", story.SHIPPED))
+    )
+    think, tool, ship = (task(node) for node in (_think, _tool, _ship))
+
+    @entrypoint()
+    async def functional(wanted: str) -> str:
+        messages: list[BaseMessage] = [HumanMessage(wanted)]
+
+        async def take(*running: Any) -> None:
+            for one in running:
+                messages.extend((await one)["messages"])
+
+        await take(think({"messages": messages}))
+        await take(tool({"messages": messages}))
+        await take(helpers[story.CRITIC[0]]({"messages": messages}))
+        await take(*[helpers[name]({"messages": [*messages]}) for name in story.LANES])
+        await take(found({"messages": messages}))
+        await take(ship({"messages": messages}))
+        await take(shipped({"messages": messages}))
+        return str(messages[-1].content)
+
+    return functional
+
+
 @asynccontextmanager
-async def langgraph() -> AsyncGenerator[Workflow]:
-    """The graph itself."""
-    yield graph_workflow()
+async def functional() -> AsyncGenerator[Workflow]:
+    """LangGraph's functional API."""
+    yield langgraph_workflow("functional", _functional(), input=str, version="1")
 
 
 @asynccontextmanager
@@ -134,14 +158,4 @@ async def langgraph_agui() -> AsyncGenerator[Workflow]:
     """The graph behind LangGraph's own AG-UI adapter."""
     compiled = golden_graph().compile(checkpointer=MemorySaver())
 
-    def source(run: RunAgentInput) -> AsyncIterator[Any]:
-        agent = LangGraphAgent(
-            name="golden",
-            graph=compiled,
-            emit_interrupt_outcome=True,
-            emit_raw_events=False,
-            subagent_visibility="attributed",
-        )
-        return agent.run(run)
-
-    yield agui_workflow("langgraph_agui", source)
+    yield agui_workflow("langgraph_agui", langgraph_source(compiled))

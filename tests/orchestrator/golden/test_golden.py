@@ -42,7 +42,7 @@ async def test_it_says_what_it_can_do(stage: Stage) -> None:
     """The table in docs/agents.md is made of these."""
     executor = stage.workflow.executor
     assert isinstance(executor, Able)
-    expected = {"plain": "call", "langgraph": "node", "a2a": "task"}
+    expected = {"plain": "call", "langgraph": "node", "functional": "node", "a2a": "task"}
     assert executor.abilities.resumes == expected.get(stage.workflow.name, "turn")
     assert executor.abilities.input
     assert (executor.abilities.cancel == "forwarded") == isinstance(executor, Forwards)

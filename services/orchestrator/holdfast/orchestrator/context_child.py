@@ -101,7 +101,7 @@ class _Child:
         limit = asyncio.timeout(None if left == math.inf else left)
         try:
             async with limit:
-                return await self._workflow.executor.execute(scribe)
+                return await scribe.around(scribe, lambda: self._workflow.executor.execute(scribe))
         except TimeoutError as error:
             if limit.expired():
                 raise timed_out(self._workflow, scribe.run) from error

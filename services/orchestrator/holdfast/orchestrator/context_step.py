@@ -133,7 +133,7 @@ class Steps(Core):
     async def tool(
         self,
         name: str,
-        function: Callable[..., Awaitable[JsonValue] | JsonValue],
+        function: Callable[..., Any],
         args: Mapping[str, Any] | None = None,
         *,
         call_id: str | None = None,

@@ -27,6 +27,7 @@ from holdfast.events.catalog import (
 )
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Context
+from holdfast.orchestrator.advice import raised_in
 from holdfast.orchestrator.context_core import Core, ms_since
 from holdfast.orchestrator.models import (
     ChatModel,
@@ -230,6 +231,7 @@ class _Call:
         return reply
 
     async def fail(self, error: Exception, model: str) -> None:
+        raised_in(error, self._key.rpartition("/")[2].partition("#")[0])
         event = LlmFailed(
             call_id=f"{self._run_id}.{self._key}",
             error=error_info(error),

@@ -89,7 +89,7 @@ class Middleware:
     async def around(self, run: Run, call: Call) -> JsonValue:
         """Run the attempt by `await call()` and return its result, or another one. Raise to fail the run.
 
-        Calling again replays the workflow as a takeover does: what is recorded is not done again. That is for plain
+        Child runs have attempts of their own, inside of their parent's; `run.parent_run_id` tells them apart. Calling again replays the workflow as a takeover does: what is recorded is not done again. That is for plain
         workflows; other executors know their own retries.
         """
         return await call()

@@ -130,7 +130,7 @@ class Owner:
         roots = [r for r in runs if r.parent_run_id is None]
         begun = [r for r in roots if r.status is not RunStatus.QUEUED]
         # The order is the session's: a run is not passed over because this worker can't run the one before it.
-        run = min((r for r in begun or roots if r.due), key=lambda r: r.turn, default=None)
+        run = min((r for r in begun or roots if r.due), key=lambda r: r.place, default=None)
         return run if run is not None and run.workflow in self._workflows.loaded else None
 
     async def _has_slot(self, run: Run) -> bool:

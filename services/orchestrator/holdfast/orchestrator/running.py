@@ -64,7 +64,7 @@ class Attempt:
         """`reason` tells why a run that had begun before goes on (see RunResumed)."""
         self.run, self.workflow, self.scribe = run, workflow, scribe
         self._chain = chain or Chain()
-        scribe.before = self._chain.before
+        scribe.before, scribe.around = self._chain.before, self._chain.around
         self._reason = reason
         self._cancellation: Cancellation | None = None
         self._draining = False

@@ -7,10 +7,12 @@ that with `step.restarted`.
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
+
+from pydantic import JsonValue
 
 from holdfast.events.catalog import Event
 from holdfast.events.clock import Clock
@@ -33,6 +35,10 @@ KEY_CHARS_MAX = 512
 
 Before = Callable[[Run, Sequence[Emission]], Sequence[Emission]]
 """What is made of events before they are appended. It may raise EventInvalid."""
+
+Work = Callable[[], Awaitable[JsonValue]]
+Around = Callable[["Scribe", Work], Awaitable[JsonValue]]
+"""What an attempt's work is called through."""
 
 
 class Scribe(Records):
@@ -79,8 +85,9 @@ class Scribe(Records):
         self._coalescing = (coalesce_ms, coalesce_chars)
         self._coalescer = Coalescer(self._append_delta, window_ms=coalesce_ms, chars=coalesce_chars)
         self.family: Family = Family(self) if parent is None else parent.family
-        # What the application's middlewares make of events, before they are appended.
+        # What the application's middlewares make of events and attempts; a child's are those of its root.
         self.before: Before = _as_they_are if parent is None else parent.before
+        self.around: Around = _as_it_is if parent is None else parent.around
 
     @property
     def resumed(self) -> bool:
@@ -289,6 +296,10 @@ class Scribe(Records):
 
 def _as_they_are(_: Run, emissions: Sequence[Emission]) -> Sequence[Emission]:
     return emissions
+
+
+def _as_it_is(_: Scribe, work: Work) -> Awaitable[JsonValue]:
+    return work()
 
 
 __all__ = ["MISSING", "Missing", "Nondeterminism", "Scribe", "Waiting"]

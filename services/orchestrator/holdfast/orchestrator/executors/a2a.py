@@ -34,6 +34,7 @@ from holdfast.events.catalog import (
 )
 from holdfast.events.errors import HoldfastError, StoreUnavailable
 from holdfast.events.recorded import Context, Emission
+from holdfast.orchestrator.advice import raised_in
 from holdfast.orchestrator.context_core import ms_since
 from holdfast.orchestrator.executors.a2a_remote import Connection, Remote, RemoteAgentUnreachable
 from holdfast.orchestrator.executors.a2a_route import Factory, Router
@@ -123,6 +124,7 @@ class A2AExecutor:
             await self._settle(scribe, task, began)
         except Exception as error:
             if not isinstance(error, _NOT_OURS):
+                raised_in(error, "turn")
                 took, info = ms_since(began), error_info(error)
                 await scribe.emit(StepFailed(name="turn", error=info, duration_ms=took), at)
             raise

@@ -22,6 +22,7 @@ from pydantic import JsonValue, TypeAdapter
 from holdfast.events.catalog import StepCompleted, StepFailed, StepRestarted, StepStarted
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Context
+from holdfast.orchestrator.advice import raised_in
 from holdfast.orchestrator.context_core import ms_since
 from holdfast.orchestrator.executors.abilities import Abilities
 from holdfast.orchestrator.executors.agui_memory import Memory
@@ -71,7 +72,7 @@ class AguiExecutor:
             if isinstance(kept, Missing):
                 request = RunAgentInput(
                     thread_id=f"{scribe.session}/{self.name}",
-                    run_id=scribe.run.run_id if n == 1 else f"{scribe.run.run_id}.{n}",
+                    run_id=_turn_id(scribe.run.run_id, n),
                     protocol_version=PROTOCOL_VERSION,
                     messages=memory.history(),
                     state=memory.state,
@@ -106,6 +107,7 @@ class AguiExecutor:
             await self._follow(request, story, order)
         except Exception as error:
             if not isinstance(error, _NOT_OURS):
+                raised_in(error, "turn")
                 failed = StepFailed(
                     name="turn", error=error_info(error), duration_ms=ms_since(began)
                 )
@@ -190,6 +192,16 @@ def agui_workflow(
     )
 
 
+def _turn_id(run_id: str, n: int) -> str:
+    return run_id if n == 1 else f"{run_id}.{n}"
+
+
+def turn_before(turn_id: str) -> str | None:
+    """Return the `run_id` of the turn before this one; None for a run's first."""
+    run_id, dot, n = turn_id.rpartition(".")
+    return _turn_id(run_id, int(n) - 1) if dot else None
+
+
 def _message_of(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     plain = dump(mode="json") if dump else value
@@ -217,4 +229,4 @@ def _fields(given: Any, run_id: str) -> dict[str, Any]:
     return fields
 
 
-__all__ = ["AguiExecutor", "agui_workflow"]
+__all__ = ["AguiExecutor", "Source", "agui_workflow", "turn_before"]

@@ -9,7 +9,7 @@ called completed only when its writes are on disk, and a takeover goes on from t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, cast
@@ -32,6 +32,7 @@ from holdfast.events.catalog import (
     register_custom,
 )
 from holdfast.orchestrator.executors.abilities import Abilities
+from holdfast.orchestrator.executors.langgraph_brake import Brake
 from holdfast.orchestrator.executors.langgraph_retries import Retries
 from holdfast.orchestrator.executors.langgraph_saver import (
     FencedSaver,
@@ -84,17 +85,18 @@ class LangGraphExecutor:
         """Run the graph from its beginning, or from its last checkpoint; return what `to_result` makes of its state."""
         assert self._pool is not None, "opened before it executes"
         transcript = Transcript(scribe)
+        brake = Brake(scribe.durable)
         tasks = Tasks(scribe, transcript)
         saver = FencedSaver(
             self._pool,
             session=scribe.session,
             epoch=scribe.epoch,
-            over=lambda: scribe.over,
+            over=lambda: scribe.over or brake.over,
             on_writes=tasks.saved,
             on_checkpoint=_Checkpoints(scribe).saved,
         )
         graph = self.graph.copy(update={"checkpointer": saver})
-        config = self._config(scribe, Retries(tasks.retrying))
+        config = self._config(scribe, Retries(tasks.retrying), brake)
         given = await self._given(graph, saver, config, scribe, tasks)
         self._controls[scribe] = control = RunControl()
         try:
@@ -108,6 +110,8 @@ class LangGraphExecutor:
                     subgraphs=True,
                     control=control,
                 ),
+                brake,
+                saver,
                 tasks,
                 transcript,
             )
@@ -127,15 +131,17 @@ class LangGraphExecutor:
             control.request_drain()
         return control is not None
 
-    async def _follow(self, stream: Any, tasks: Tasks, transcript: Transcript) -> None:
-        async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", stream)) as chunks:
+    async def _follow(
+        self, stream: Any, brake: Brake, saver: FencedSaver, tasks: Tasks, transcript: Transcript
+    ) -> None:
+        async with aclosing(brake.read(stream)) as chunks:
             async for chunk in chunks:
-                await _take(chunk, tasks, transcript)
+                await _take(chunk, saver, tasks, transcript)
 
-    def _config(self, scribe: Scribe, retries: Retries) -> RunnableConfig:
+    def _config(self, scribe: Scribe, retries: Retries, brake: Brake) -> RunnableConfig:
         run = scribe.run
         return {
-            "callbacks": [retries],
+            "callbacks": [retries, brake],
             "configurable": {"thread_id": self._thread(run.session)},
             "metadata": {"holdfast_run": run.run_id},
             "run_name": self.name,
@@ -182,11 +188,16 @@ class _Checkpoints:
         await self._scribe.emit(event, key=f"checkpoint:{namespace}:{checkpoint_id}")
 
 
-async def _take(chunk: dict[str, Any], tasks: Tasks, transcript: Transcript) -> None:
+async def _take(
+    chunk: dict[str, Any], saver: FencedSaver, tasks: Tasks, transcript: Transcript
+) -> None:
     data, namespace = chunk["data"], cast("tuple[str, ...]", chunk["ns"])
     match chunk["type"]:
         case "tasks":
             if "input" in data:
+                # Its id is made from the checkpoint that it begins at. Were that lost, another attempt would give it
+                # another one, and the start that is recorded would be of a task that nobody ends.
+                await saver.settled("|".join(namespace))
                 await tasks.started(data, namespace)
             else:
                 await tasks.ended(data)

@@ -11,11 +11,10 @@ from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler
 
+from holdfast.orchestrator.executors.langgraph_brake import is_task, task_of
+
 Again = Callable[[str, BaseException, int, int], Awaitable[None]]
 """Told of a task that is tried again: its id, why, which try comes now, and how many ms passed since the last."""
-
-# What LangGraph tags the run of a task with; what runs inside the task has other tags.
-_TASK_TAG = "graph:step:"
 
 
 class Retries(AsyncCallbackHandler):
@@ -39,9 +38,9 @@ class Retries(AsyncCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A task begins, perhaps not for the first time."""
-        if not _is_task(tags):
+        task_id = task_of(metadata)
+        if not is_task(kwargs.get("name"), tags, metadata) or task_id in self._running.values():
             return
-        task_id = str((metadata or {}).get("langgraph_checkpoint_ns", "")).rpartition(":")[2]
         self._running[run_id] = task_id
         self._tries[task_id] = self._tries.get(task_id, 0) + 1
         if (failed := self._failed.pop(task_id, None)) is not None:
@@ -57,7 +56,3 @@ class Retries(AsyncCallbackHandler):
         """A task failed, for now or for good."""
         if (task_id := self._running.pop(run_id, None)) is not None:
             self._failed[task_id] = (error, time.monotonic())
-
-
-def _is_task(tags: list[str] | None) -> bool:
-    return any(tag.startswith(_TASK_TAG) for tag in tags or ())

@@ -26,6 +26,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from holdfast.events.erasure_postgres import CHECKPOINT_SCHEMA
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.pool_postgres import IDLE_IN_TRANSACTION_TIMEOUT_S
+from holdfast.orchestrator.executors.langgraph_brake import hop
 from holdfast.orchestrator.session_log import Fenced
 
 # Two connections a worker: checkpoints are a few a second and graph, some milliseconds each.
@@ -33,6 +34,10 @@ CHECKPOINT_CONNECTIONS = 2
 
 # A task that is saved but not recorded is of the last superstep or the one before, in each subgraph: this is many.
 WRITES_LOOK_BACK = 20
+
+# What LangGraph writes for a task that is to be done over; everything else says that it is done.
+UNFINISHED = frozenset({"__interrupt__", "__error__", "__error_source_node__", "__resume__"})
+_ERROR = "__error__"
 
 # The letters of "lggr": one process at a time sets the tables up.
 _SETUP_LOCK = 0x6C676772
@@ -110,6 +115,7 @@ class FencedSaver(BaseCheckpointSaver[str]):
         self._over = over
         self._on_writes, self._on_checkpoint = on_writes, on_checkpoint
         self._writing: set[asyncio.Future[None]] = set()
+        self._putting: dict[str, set[asyncio.Future[None]]] = {}  # by namespace
         self._unwritten: Exception | None = None  # why something that a task wrote is not on disk
         self._reader = AsyncPostgresSaver(pool)  # pyright: ignore[reportArgumentType]
 
@@ -164,15 +170,28 @@ class FencedSaver(BaseCheckpointSaver[str]):
         LangGraph saves what tasks wrote in the background and doesn't wait for it. A checkpoint that was there first
         would hide it: whoever takes over would go on behind tasks whose messages nobody told, and find none of them.
         """
-        while self._writing:
-            await asyncio.wait(self._writing)
-        if self._unwritten is not None:
-            raise self._unwritten
-        async with self._fenced() as saver:
-            saved = await saver.aput(config, checkpoint, metadata, new_versions)
         namespace: str = config.get("configurable", {}).get("checkpoint_ns", "")
-        await self._on_checkpoint(checkpoint["id"], namespace)
+        put = asyncio.get_running_loop().create_future()
+        putting = self._putting.setdefault(namespace, set())
+        putting.add(put)
+        try:
+            while self._writing:
+                await asyncio.wait(self._writing)
+            if self._unwritten is not None:
+                raise self._unwritten
+            async with self._fenced() as saver:
+                saved = await saver.aput(config, checkpoint, metadata, new_versions)
+            await self._on_checkpoint(checkpoint["id"], namespace)
+        finally:
+            putting.discard(put)
+            put.set_result(None)
         return saved
+
+    async def settled(self, namespace: str) -> None:
+        """Wait until no checkpoint of this namespace is on its way, whatever becomes of it."""
+        await hop()  # what was submitted a moment ago begins
+        while putting := self._putting.get(namespace):
+            await asyncio.wait(putting)
 
     async def aput_writes(
         self,
@@ -181,7 +200,13 @@ class FencedSaver(BaseCheckpointSaver[str]):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Save what a task wrote. Raises Fenced when the attempt is over or the session has another owner."""
+        """Save what a task wrote. Raises Fenced when the attempt is over or the session has another owner.
+
+        To what a task had written that was cancelled while it waited for its reader, LangGraph adds an error, and would
+        take it for done when it goes on. It isn't: what it said is not on disk.
+        """
+        if any(channel == _ERROR for channel, _ in writes):
+            writes = [one for one in writes if one[0] in UNFINISHED]
         written = asyncio.get_running_loop().create_future()
         self._writing.add(written)
         try:

@@ -23,12 +23,10 @@ from holdfast.events.catalog import (
 )
 from holdfast.events.recorded import Context
 from holdfast.orchestrator.context_core import ms_since
+from holdfast.orchestrator.executors.langgraph_saver import UNFINISHED
 from holdfast.orchestrator.executors.langgraph_talk import Transcript
 from holdfast.orchestrator.problems import error_info
 from holdfast.orchestrator.scribe import Missing, Scribe
-
-# What LangGraph writes for a task that is to be done over; everything else says that it is done.
-_UNFINISHED = frozenset({"__interrupt__", "__error__", "__error_source_node__", "__resume__"})
 
 
 @dataclass(slots=True)
@@ -144,7 +142,7 @@ class Tasks:
 
     async def restore(self, task_id: str, wrote: Sequence[tuple[str, Any]]) -> None:
         """Record, before the graph goes on, a task that an earlier attempt had saved but not recorded."""
-        if all(channel in _UNFINISHED for channel, _ in wrote):
+        if all(channel in UNFINISHED for channel, _ in wrote):
             return
         key, scribe = _key(task_id), self._scribe
         place = scribe.result(f"{key}/place")
