@@ -74,7 +74,11 @@ def logged(stack: Stack, process: str, fact: str) -> list[str]:
 
 
 async def restarted(stack: Stack, name: str, number: int = signal.SIGKILL) -> None:
-    """Kill a process of the stack and wait until the supervisor has started another."""
+    """Kill a process of the stack and wait until the supervisor has started another.
+
+    One that was killed a moment ago may not be back yet: the supervisor waits longer each time.
+    """
+    await until(lambda: stack.processes()[name]["pid"] is not None, f"{name} is there")
     old = stack.kill(name, number)
     await until(lambda: stack.processes()[name]["pid"] not in (None, old), f"{name} is back")
 

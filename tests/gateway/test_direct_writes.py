@@ -157,6 +157,36 @@ async def test_nothing_is_written_to_a_connection_that_is_closing():
         await finish(cycle, task)
 
 
+@pytest.mark.parametrize("error", [OSError("broken"), RuntimeError("no more writes")])
+async def test_a_connection_that_raises_harms_no_other_reader_of_the_session(error: Exception):
+    class Broken(Transport):
+        breaks = False
+
+        def write(self, data: bytes) -> None:
+            if self.breaks:
+                self.breaks = False
+                raise error
+            super().write(data)
+
+    world, cycles = make_world(), [Cycle(), Cycle()]
+    cycles[0].transport = broken = Broken()
+    async with world.hub:
+        tasks = [await respond(world, cycle) for cycle in cycles]
+        world.tell("message.delta")
+        await world.settle()
+        before = cycles[0].sent
+
+        broken.breaks = True
+        world.tell("message.delta")
+        await world.settle()
+
+        assert [cycle.ids() for cycle in cycles] == [[1, 2], [1, 2]]
+        # What becomes of the connection is for the stream's own task to see, where it is expected.
+        assert cycles[0].sent == before + 1
+        for cycle, task in zip(cycles, tasks, strict=True):
+            await finish(cycle, task)
+
+
 @pytest.mark.parametrize(
     "hidden", ["chunked_encoding", "response_started", "flow", "disconnected", "transport", "scope"]
 )

@@ -187,7 +187,7 @@ class StreamConnection implements Connection {
       const response = await Promise.race([this.#request(abort.signal), dropped]);
       const { status } = response;
       if (status === 204) return this.#tell({ state: "ended", attempt: 0, reason: "complete" });
-      const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+      const isStream = /^text\/event-stream/i.test(response.headers.get("content-type") ?? "");
       if (status !== 200 || !isStream || !response.body) {
         const error = await Promise.race([refusalOf(response), dropped]);
         if (status !== 200 && !isPassing(status)) return this.#tell({ state: "failed", attempt: 0, error });

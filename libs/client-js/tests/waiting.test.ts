@@ -30,6 +30,12 @@ describe("a connection", () => {
     await reconnected();
   });
 
+  test("knows a stream by its type, however a proxy writes it", async () => {
+    await follow();
+    await gateway.last.stream(event(1), { "content-type": "Text/Event-Stream;charset=UTF-8" });
+    expect(states()).toEqual(["connecting", "catching-up"]);
+  });
+
   test("waits longer with every failure, up to its bound, and starts over once events came", async () => {
     await follow();
     const waits: number[] = [];

@@ -137,6 +137,14 @@ async def test_nothing_but_the_consoles_files_can_be_read(served: Served, path: 
     assert b'"code":"not-found"' in body
 
 
+async def test_that_a_file_is_not_there_is_nothing_to_remember(served: Served):
+    """While a new version rolls out, another replica has it: a cache in between must ask again."""
+    response = await served.client.get("/console/assets/console-of-tomorrow.js")
+
+    assert response.status_code == 404
+    assert response.headers["cache-control"] == "no-store"
+
+
 async def test_the_console_is_read_only(served: Served):
     response = await served.client.post("/console", json={})
 

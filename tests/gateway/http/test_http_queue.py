@@ -38,6 +38,8 @@ async def test_a_run_is_asked_for_with_a_priority_and_a_time_limit(served: Serve
         ("timeout_s", -1),
         ("timeout_s", 366 * 86_400 + 1),
         ("timeout_s", "60 s"),
+        ("timeout_s", "60"),
+        ("timeout_s", True),
     ],
 )
 async def test_a_priority_or_a_time_limit_out_of_bounds_is_refused(

@@ -9,7 +9,3 @@ alter table runs
     add column slot_epoch bigint           not null default 0;
 alter table runs add constraint runs_priority_check check (priority between -100 and 100) not valid;
 alter table runs add constraint runs_timeout_check check (timeout_s > 0) not valid;
--- Who holds a slot: as many rows as runs are at work, whatever waits or has ended.
-create index runs_at_work on runs (workflow)
-    where parent_run_id is null and status in ('queued', 'running', 'waiting')
-      and (status = 'running' or slot_epoch > 0);

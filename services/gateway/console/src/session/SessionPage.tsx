@@ -1,21 +1,19 @@
 import { latestRun } from "@holdfast/client/views";
-import { useCallback, useEffect, useState } from "react";
-import { useAnnounce } from "../app/announcer.tsx";
+import { useCallback, useState } from "react";
 import { useClient } from "../app/client.ts";
 import { Link } from "../app/Link.tsx";
 import { sessionsPath, useFragmentParam } from "../app/router.ts";
 import { Trail } from "../app/Trail.tsx";
 import { useTitle } from "../app/title.ts";
-import { Button } from "../ui/Button.tsx";
-import { EmptyState } from "../ui/EmptyState.tsx";
-import { Icon } from "../ui/Icon.tsx";
 import { Text } from "../ui/Text.tsx";
 import type { Selection, SessionView } from "./contract.ts";
 import { shortId } from "./conversation/words.ts";
+import { NotThere } from "./NotThere.tsx";
 import { Panes, usePane } from "./Panes.tsx";
 import { useReplayed } from "./replayed.ts";
 import { type DialogName, SessionDialogs } from "./SessionDialogs.tsx";
 import { SessionHeader } from "./SessionHeader.tsx";
+import { useSaid } from "./said.ts";
 import { type LiveSession, useLive } from "./useLive.ts";
 import "./SessionPage.css";
 
@@ -110,73 +108,4 @@ function Loaded({ live }: { readonly live: LiveSession }) {
 
 function seqOf(param: string | null): number | null {
   return param !== null && /^[1-9]\d{0,15}$/.test(param) ? Number(param) : null;
-}
-
-/** Tell screen readers of what matters while it happens: runs, questions, messages once they are whole. */
-function useSaid({ onEvents }: LiveSession): void {
-  const announce = useAnnounce();
-  useEffect(
-    () =>
-      onEvents((events) => {
-        for (const event of events) {
-          if (event.type === "message.completed") announce(`${event.agent ?? event.data.role}: ${event.data.content}`);
-          else if (event.type === "input.requested") announce(`A question: ${event.data.prompt}`);
-          else if (event.type === "run.completed") announce("The run completed");
-          else if (event.type === "run.failed") announce(`The run failed: ${event.data.error.message}`);
-          else if (event.type === "run.cancelled") announce("The run was cancelled");
-        }
-      }),
-    [onEvents, announce],
-  );
-}
-
-/** What stands in the page's place while there is nothing to show. */
-function NotThere({ live }: { readonly live: LiveSession }) {
-  const { error: problem, reload } = live;
-  const erased = problem?.code === "session-gone" || live.state.session.status === "erased";
-  const back = (
-    <Link to={sessionsPath()} className="button button-default button-md">
-      All sessions
-    </Link>
-  );
-  if (erased) {
-    return (
-      <EmptyState icon={<Icon name="trash" size={24} />} title="This session was erased" action={back}>
-        Its events are gone for good.
-      </EmptyState>
-    );
-  }
-  if (problem?.status === 404) {
-    return (
-      <EmptyState icon={<Icon name="search" size={24} />} title="No such session" action={back}>
-        <span className="mono">
-          <Text>{live.sessionId}</Text>
-        </span>
-      </EmptyState>
-    );
-  }
-  if (problem !== null) {
-    return (
-      <EmptyState
-        icon={<Icon name="alert" size={24} />}
-        title="The session can't be read right now"
-        action={<Button onClick={reload}>Try now</Button>}
-      >
-        <Text>{problem.message}</Text>
-        <p>It is tried again every few seconds. Runs go on meanwhile.</p>
-      </EmptyState>
-    );
-  }
-  return <Loading />;
-}
-
-/** Shapes of what comes. Only after a moment: most sessions are there before it. */
-function Loading() {
-  return (
-    <div className="sp-loading" role="status" aria-label="Loading the session">
-      <div className="sp-skeleton" />
-      <div className="sp-skeleton" />
-      <div className="sp-skeleton" />
-    </div>
-  );
 }

@@ -2,10 +2,13 @@
 
 const PATHS = {
   plus: "M8 3v10M3 8h10",
+  minus: "M3.5 8h9",
   search: "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9ZM10.5 10.5 14 14",
   close: "M4 4l8 8M12 4l-8 8",
   check: "M3 8.5 6.5 12 13 4.5",
   chevronRight: "M6 3.5 10.5 8 6 12.5",
+  chevronsLeft: "M8.5 3.5 4 8l4.5 4.5M13 3.5 8.5 8l4.5 4.5",
+  chevronsRight: "M3 3.5 7.5 8 3 12.5M7.5 3.5 12 8l-4.5 4.5",
   chevronDown: "M3.5 6 8 10.5 12.5 6",
   chevronLeft: "M10 3.5 5.5 8 10 12.5",
   arrowRight: "M3 8h10M9 4l4 4-4 4",

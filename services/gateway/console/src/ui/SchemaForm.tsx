@@ -1,5 +1,5 @@
 import { HoldfastError } from "@holdfast/client";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Button } from "./Button.tsx";
 import { classes } from "./classes.ts";
 import type { JsonSchema } from "./schema/field.ts";
@@ -76,10 +76,14 @@ export function refusal(
   return left.map((one) => `${one.pointer || one.in}: ${one.detail}`).join("; ");
 }
 
-/** What went wrong with the whole of a form. */
+/** What went wrong with the whole of a form. It stands at the end, which may be out of view: then it comes into it. */
 export function ProblemLine({ problem }: { readonly problem: string | null }) {
+  const line = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (problem !== null) line.current?.scrollIntoView({ block: "nearest" });
+  }, [problem]);
   return (
-    <div role="alert" className="field-error schema-form-problem">
+    <div ref={line} role="alert" className="field-error schema-form-problem">
       {problem !== null && <Text>{problem}</Text>}
     </div>
   );

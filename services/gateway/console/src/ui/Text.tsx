@@ -38,8 +38,8 @@ export const Text = memo(function Text({ children, pre, clip, mono, limit, class
   );
 });
 
-// Not between the halves of a character.
-function cutAt(text: string, limit: number): number {
+/** Return where to cut a text for a length: not between the halves of a character. */
+export function cutAt(text: string, limit: number): number {
   const code = text.charCodeAt(limit - 1);
   return code >= 0xd800 && code <= 0xdbff ? limit - 1 : limit;
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 
-// After each failure in a row the pause doubles, up to eight times its length.
-const SLOWER_MAX = 8;
+/** After each failure in a row the pause doubles, up to eight times its length. */
+export const SLOWER_MAX = 8;
 
 /**
  * Ask again and again while the page is seen, at once when it is seen again. `ask` returns whether it got an answer;

@@ -37,6 +37,8 @@ _PROTECTION = {
 # The page is asked for anew each time (304 while it is the same); what it names never changes.
 _PAGE = {"cache-control": "no-cache"}
 _ASSET = {"cache-control": "public, max-age=31536000, immutable"}
+# While versions roll, the replica beside this one may have it.
+_NOT_THERE = {"cache-control": "no-store"}
 
 _READ = ["GET", "HEAD"]
 
@@ -51,7 +53,7 @@ def console_router(files: Files) -> APIRouter:
     async def asset(request: Request, name: str) -> Response:
         file = files.asset(name)
         if file is None:
-            raise Problem(404, "not-found", "the console has no such file")
+            raise Problem(404, "not-found", "the console has no such file", headers=_NOT_THERE)
         return _answer(request, file, _ASSET)
 
     async def page(request: Request) -> Response:

@@ -169,6 +169,8 @@ export function Inspector(props: InspectorProps) {
                 <EventLine
                   id={`${id}-${seqAt(at)}`}
                   seq={seqAt(at)}
+                  index={at}
+                  count={count}
                   place={placeAt(at)}
                   selected={seqAt(at) === picked}
                   onPick={onPick}

@@ -23,7 +23,10 @@ export interface PageQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads one page of a session's log. Rejects with a HoldfastError, or an AbortError. */
+/**
+ * Reads one page of a session's log. Rejects with a HoldfastError, or an AbortError. What is no longer kept is no
+ * error: the page is empty and reaches to where the log begins by now, so that whoever reads goes on from there.
+ */
 export type ReadPage = (query: PageQuery) => Promise<WirePage>;
 
 /** The most that the gateway puts into a page. */
@@ -55,9 +58,19 @@ export function pageReader(
       throw new HoldfastError(problem(0, "unreachable", "The gateway can't be reached."), { cause: error });
     }
     const text = await response.text();
-    if (!response.ok) throw new HoldfastError(problemOf(response.status, text));
-    return parsePage(text);
+    if (response.ok) return parsePage(text);
+    const refused = problemOf(response.status, text);
+    const gone = pageOfGone(refused, query.after);
+    if (gone === null) throw new HoldfastError(refused);
+    return gone;
   };
+}
+
+/** Retention went on while somebody looked: of all up to the new beginning nothing is left to come. */
+function pageOfGone({ code, head, min_seq: minSeq }: Problem, after: number): WirePage | null {
+  if (code !== "cursor-expired" || typeof minSeq !== "number" || typeof head !== "number") return null;
+  // A page that gets nowhere would be asked for again for ever.
+  return minSeq - 1 > after ? { bodies: [], nextAfter: minSeq - 1, head, minSeq } : null;
 }
 
 function problemOf(status: number, text: string): Problem {

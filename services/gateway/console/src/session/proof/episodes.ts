@@ -51,7 +51,9 @@ export class EpisodeLog {
 
   /** The connection is cut on purpose, now. */
   cut(sight: Sight, now: number): void {
-    this.#begin("cut", sight, now, `cut at seq ${formatCount(sight.cursor)}`);
+    const text = `cut at seq ${formatCount(sight.cursor)}`;
+    if (this.#open === null) this.#begin("cut", sight, now, text);
+    else this.#say(now, text);
   }
 
   /** Look at the connection; call it for every change of its status. */
@@ -106,7 +108,7 @@ export class EpisodeLog {
         if (open.kind !== "opened") this.#say(now, `asking for all after ${formatCount(cursor)}`);
         break;
       case "catching-up":
-        this.#say(now, open.kind === "opened" ? "connected" : `resumed after seq ${formatCount(open.cursor)}`);
+        this.#say(now, open.kind === "opened" ? "connected" : `resumed after seq ${formatCount(cursor)}`);
         break;
       case "live":
         this.#say(now, this.#balance(open, counters, cursor));

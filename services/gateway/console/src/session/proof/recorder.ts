@@ -55,9 +55,10 @@ export class ProofRecorder {
     for (const event of events) if (event.seq > this.#caughtUp) this.#meter.add(Date.parse(event.ts), now);
   }
 
-  /** Drop the connection on purpose, and write down what comes of it. */
+  /** Drop the connection on purpose, and write down what comes of it. While it waits there is nothing to drop. */
   cut(): void {
     const { status, counters, cursor } = this.#connection;
+    if (status.state === "waiting") return;
     this.#log.cut({ status, counters, cursor }, this.#now());
     this.#connection.cut();
   }

@@ -96,7 +96,7 @@ function Transport({
         className="replay-wide"
         onClick={() => move((it) => void it.stepBoundary(-1))}
       >
-        <Glyph path="M8.5 3.5 4 8l4.5 4.5M13 3.5 8.5 8l4.5 4.5" />
+        <Icon name="chevronsLeft" />
       </IconButton>
       <IconButton size="sm" label="One event back (←)" disabled={disabled} onClick={() => move((it) => it.step(-1))}>
         <Icon name="chevronLeft" />
@@ -120,7 +120,7 @@ function Transport({
         className="replay-wide"
         onClick={() => move((it) => void it.stepBoundary(1))}
       >
-        <Glyph path="M3 3.5 7.5 8 3 12.5M7.5 3.5 12 8l-4.5 4.5" />
+        <Icon name="chevronsRight" />
       </IconButton>
       <IconButton
         size="sm"
@@ -197,22 +197,6 @@ function AxisSwitch({ axis, onAxis }: { readonly axis: Axis; onAxis(axis: Axis):
         </button>
       ))}
     </div>
-  );
-}
-
-function Glyph({ path }: { readonly path: string }) {
-  return (
-    <svg
-      width="16"
-      height="16"
-      viewBox="0 0 16 16"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.5"
-      aria-hidden="true"
-    >
-      <path d={path} strokeLinecap="round" strokeLinejoin="round" />
-    </svg>
   );
 }
 

@@ -12,6 +12,7 @@ import { useSize } from "./useSize.ts";
 import "./timeline.css";
 import "./rows.css";
 import "./bars.css";
+import "./runs.css";
 import "./words.css";
 
 /** Five pictures a second look alive; each costs laying out all that changed, at most 10,000 spans. */

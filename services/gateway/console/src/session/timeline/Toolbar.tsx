@@ -21,7 +21,7 @@ export function Toolbar({ fitted, open, hasBreaks, folding, table, zoom, fit, on
       {!table && (
         <>
           <IconButton size="sm" label="Zoom out (−)" onClick={() => zoom(1.6)}>
-            <Sign path="M3.5 8h9" />
+            <Icon name="minus" />
           </IconButton>
           <IconButton size="sm" label="Zoom in (+)" onClick={() => zoom(1 / 1.6)}>
             <Icon name="plus" />
@@ -57,22 +57,6 @@ export function Toolbar({ fitted, open, hasBreaks, folding, table, zoom, fit, on
         Table
       </button>
     </div>
-  );
-}
-
-function Sign({ path }: { readonly path: string }) {
-  return (
-    <svg
-      width="16"
-      height="16"
-      viewBox="0 0 16 16"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.5"
-      aria-hidden="true"
-    >
-      <path d={path} strokeLinecap="round" />
-    </svg>
   );
 }
 

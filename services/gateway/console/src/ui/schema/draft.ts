@@ -133,7 +133,7 @@ function absent(field: Field, required: boolean, at: string, errors: Map<string,
 
 function stringValue(field: StringField, text: string, required: boolean, at: string, errors: Map<string, string>) {
   if (text === "") {
-    if (field.nullable || (!required && !field.default)) return absent(field, false, at, errors) ?? null;
+    if (field.nullable || (!required && !field.default)) return absent(field, false, at, errors);
     if (field.minLength > 0) return required ? absent(field, true, at, errors) : NOTHING;
     return "";
   }

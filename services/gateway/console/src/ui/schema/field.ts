@@ -176,9 +176,13 @@ function resolved(given: unknown, root: JsonSchema): JsonSchema {
 function pointed(root: JsonSchema, ref: string): unknown {
   if (!ref.startsWith("#")) return {}; // nothing is fetched
   let found: unknown = root;
-  for (const part of ref.slice(1).split("/").filter(Boolean)) {
-    const name = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
-    found = asSchema(found)[name];
+  try {
+    for (const part of ref.slice(1).split("/").filter(Boolean)) {
+      const name = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
+      found = asSchema(found)[name];
+    }
+  } catch {
+    return {}; // half of a percent sign
   }
   return found;
 }

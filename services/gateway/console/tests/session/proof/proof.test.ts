@@ -63,18 +63,31 @@ describe("what a connection went through", () => {
     log.observe({ status: status("live"), counters: { ...NONE, events: 7 }, cursor: 120 }, 0);
     log.cut({ status: status("live"), counters: { ...NONE, events: 7 }, cursor: 120 }, 1_000);
     log.observe({ status: status("waiting", { retryInMs: 320 }), counters: NONE, cursor: 120 }, 1_002);
-    log.observe({ status: status("connecting"), counters: NONE, cursor: 120 }, 1_322);
-    log.observe({ status: status("catching-up"), counters: { ...NONE, events: 7, resumes: 1 }, cursor: 120 }, 1_330);
+    // What had come and was not handed on yet is kept.
+    log.observe({ status: status("connecting"), counters: NONE, cursor: 122 }, 1_322);
+    log.observe({ status: status("catching-up"), counters: { ...NONE, events: 9, resumes: 1 }, cursor: 122 }, 1_330);
     log.observe({ status: status("live"), counters: { ...NONE, events: 21, resumes: 1 }, cursor: 134 }, 1_340);
 
     expect(texts(log)).toEqual([
       "cut at seq 120",
       "reconnecting in 320 ms",
-      "asking for all after 120",
-      "resumed after seq 120",
+      "asking for all after 122",
+      "resumed after seq 122",
       "caught up at 134: 14 events came meanwhile, 0 missed, 0 twice",
     ]);
     expect(log.episodes[0]).toMatchObject({ kind: "cut", outcome: "caught up", took: 340 });
+  });
+
+  test("a cut while it comes back is part of the same story: no episode stays open for ever", () => {
+    const log = new EpisodeLog();
+    log.observe({ status: status("live"), counters: NONE, cursor: 5 }, 0);
+    log.cut({ status: status("live"), counters: NONE, cursor: 5 }, 10);
+    log.observe({ status: status("connecting"), counters: NONE, cursor: 5 }, 20);
+    log.cut({ status: status("connecting"), counters: NONE, cursor: 5 }, 30);
+    log.observe({ status: status("live"), counters: NONE, cursor: 5 }, 40);
+
+    expect(log.episodes.map(({ outcome }) => outcome)).toEqual(["caught up", "caught up"]);
+    expect(texts(log)?.slice(0, 3)).toEqual(["cut at seq 5", "asking for all after 5", "cut at seq 5"]);
   });
 
   test("a network that goes away is told the same, and what was missed is not hidden", () => {
@@ -171,6 +184,16 @@ describe("the recorder", () => {
 
     expect(followed.cuts).toBe(1);
     expect(recorder.episodes[0]).toMatchObject({ kind: "cut", cursor: 3 });
+  });
+
+  test("tells of no cut where there is nothing to cut", () => {
+    const followed = { ...connection(), status: status("waiting", { retryInMs: 9_000 }) };
+    const recorder = new ProofRecorder(followed, () => 0);
+
+    recorder.cut();
+
+    expect(followed.cuts).toBe(0);
+    expect(recorder.episodes).toEqual([]);
   });
 
   test("is one for each connection", () => {

@@ -60,14 +60,14 @@ function fields(content: unknown): Fields {
   return typeof content === "object" && content !== null && !Array.isArray(content) ? (content as Fields) : {};
 }
 
-function textIn(content: unknown, ...names: string[]): string | null {
+function wordsIn(content: unknown, ...names: string[]): string | null {
   if (typeof content === "string") return content;
   const found = names.map((name) => fields(content)[name]).find((value) => typeof value === "string");
   return (found as string | undefined) ?? null;
 }
 
 function text(content: unknown): ReactNode {
-  const found = textIn(content, "text", "content", "body");
+  const found = wordsIn(content, "text", "content", "body");
   return found === null ? null : (
     <Text pre limit={4_000}>
       {found}
@@ -76,7 +76,7 @@ function text(content: unknown): ReactNode {
 }
 
 function markdown(content: unknown): ReactNode {
-  const found = textIn(content, "markdown", "text", "content", "body");
+  const found = wordsIn(content, "markdown", "text", "content", "body");
   return found === null ? null : <Markdown text={found} />;
 }
 
@@ -108,7 +108,7 @@ function table(content: unknown): ReactNode {
   if (tableOf(given) !== null) return <Value value={given} />;
   // Rows as lists, with the names of the columns beside them.
   if (!Array.isArray(given) || !Array.isArray(columns)) return null;
-  const names = columns.map((column) => textIn(column, "title", "label", "name", "key") ?? String(column));
+  const names = columns.map((column) => wordsIn(column, "title", "label", "name", "key") ?? String(column));
   const named = given.map((row) =>
     Array.isArray(row) ? Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])) : row,
   );
@@ -139,7 +139,7 @@ function metric(content: unknown): ReactNode {
         <Text>{typeof value === "number" ? value.toLocaleString("en") : value}</Text>
       </strong>
       {typeof unit === "string" && <Text>{unit}</Text>}
-      <span className="row-faint">{<Text>{textIn(label ?? title) ?? ""}</Text>}</span>
+      <span className="row-faint">{<Text>{wordsIn(label ?? title) ?? ""}</Text>}</span>
     </p>
   );
 }
@@ -148,31 +148,31 @@ function progress(content: unknown): ReactNode {
   const { fraction, value, label, text: said } = fields(content);
   const share = typeof content === "number" ? content : (fraction ?? value);
   if (typeof share !== "number" || share < 0 || share > 1) return null;
-  return <Progress fraction={share} label={textIn(label ?? said)} name="Progress" />;
+  return <Progress fraction={share} label={wordsIn(label ?? said)} name="Progress" />;
 }
 
 function link(content: unknown): ReactNode {
-  const url = textIn(content, "url", "href", "uri");
+  const url = wordsIn(content, "url", "href", "uri");
   const href = url === null ? null : safeHref(url);
   if (href === null) return null;
   return (
     <a href={href} title={href} target="_blank" rel="noopener noreferrer">
-      <Text>{textIn(fields(content).title ?? fields(content).label) ?? href}</Text>
+      <Text>{wordsIn(fields(content).title ?? fields(content).label) ?? href}</Text>
     </a>
   );
 }
 
 /** Where a picture is, not the picture: to load it would tell its server who reads this. */
 function image(content: unknown): ReactNode {
-  const url = textIn(content, "url", "src", "uri", "image_url");
+  const url = wordsIn(content, "url", "src", "uri", "image_url");
   const href = url === null ? null : safeHref(url);
   if (href === null) return null;
   return (
     <p className="component-image">
       <Icon name="file" />
       <span>
-        {textIn(fields(content).alt ?? fields(content).title ?? "Image") !== null && (
-          <Text>{textIn(fields(content).alt ?? fields(content).title ?? "Image") ?? ""}</Text>
+        {wordsIn(fields(content).alt ?? fields(content).title ?? "Image") !== null && (
+          <Text>{wordsIn(fields(content).alt ?? fields(content).title ?? "Image") ?? ""}</Text>
         )}{" "}
         <a href={href} title={href} target="_blank" rel="noopener noreferrer">
           <Text>{href}</Text>

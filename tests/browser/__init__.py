@@ -1,0 +1,1 @@
+"""The console and the JavaScript client in a real Chromium, against the real stack."""
