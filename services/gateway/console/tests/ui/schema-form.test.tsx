@@ -202,6 +202,12 @@ describe("a form made of a schema", () => {
     expect(fetched).not.toHaveBeenCalled();
     expect(screen.getByLabelText(/JSON/)).toBeTruthy();
   });
+
+  test("whose reference isn't quoted right is a form for JSON, not a broken page", () => {
+    form({ $ref: "#/$defs/100%" });
+
+    expect(screen.getByLabelText(/JSON/)).toBeTruthy();
+  });
 });
 
 function described(field: HTMLElement): string {
