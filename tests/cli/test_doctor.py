@@ -16,9 +16,10 @@ from holdfast.cli.checks_postgres import (
 from holdfast.cli.checks_redis import judge_redis
 from holdfast.cli.findings import Level
 from holdfast.events.migrate import migrations
-from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
+from holdfast.events.pool_postgres import SUBSCRIBER_CONNECTIONS, WORKER_CONNECTIONS
 from holdfast.orchestrator.app import STORE_CONNECTIONS
 from holdfast.orchestrator.executors.langgraph_saver import CHECKPOINT_CONNECTIONS
+from holdfast.subscribe.app import CONNECTIONS
 from tests.cli.gateway import FakeGateway
 from tests.client.scripted import in_thread
 
@@ -56,21 +57,21 @@ def test_a_postgres_that_may_lose_commits_fails(name: str):
 
 
 def test_connections_are_added_up_over_all_processes():
-    enough = judge_connections(10, 97, gateways=4, workers=4)
-    few = judge_connections(10, 97, gateways=8, workers=7)
+    enough = judge_connections(10, 97, gateways=4, workers=4, subscribers=1)
+    few = judge_connections(10, 97, gateways=8, workers=5, subscribers=3)
 
     assert (enough.level, few.level) == (Level.OK, Level.FAIL)
-    assert "8 gateways × 6 + 7 workers × 8 = 104 of 97 allowed" in few.says
+    assert "8 gateways × 6 + 5 workers × 8 + 3 subscribers × 4 = 100 of 97 allowed" in few.says
 
 
 def test_what_is_added_up_is_what_the_services_open():
-    pools = GATEWAY_CONNECTIONS, STORE_CONNECTIONS + 1 + CHECKPOINT_CONNECTIONS
+    worker = STORE_CONNECTIONS + 1 + CHECKPOINT_CONNECTIONS
 
-    assert pools == (GATEWAY_CONNECTIONS, WORKER_CONNECTIONS)
+    assert (worker, CONNECTIONS) == (WORKER_CONNECTIONS, SUBSCRIBER_CONNECTIONS)
 
 
 def test_connections_that_others_hold_are_told_of():
-    assert judge_connections(90, 97, gateways=1, workers=1).level is Level.WARN
+    assert judge_connections(90, 97, gateways=1, workers=1, subscribers=1).level is Level.WARN
 
 
 @pytest.mark.parametrize(("skew_s", "level"), [(0.1, Level.OK), (-3, Level.WARN), (9, Level.WARN)])
@@ -121,6 +122,7 @@ def test_a_running_local_stack_says_where_its_servers_are(tmp_path: Path):
         {"name": "orchestrator-1", "pid": 3, "address": "127.0.0.1:7003"},
         {"name": "gateway-1", "pid": 4, "address": "127.0.0.1:8000"},
         {"name": "gateway-2", "pid": 5, "address": "127.0.0.1:8001"},
+        {"name": "subscriber", "pid": 6, "address": "127.0.0.1:7004"},
     ]
     (tmp_path / "processes.json").write_text(json.dumps(entries))
     (tmp_path / "postgres").mkdir()
@@ -131,7 +133,7 @@ def test_a_running_local_stack_says_where_its_servers_are(tmp_path: Path):
     assert found.redis_url == "redis://127.0.0.1:7001/0"
     assert found.database_url is not None
     assert ":hush@127.0.0.1:7002/" in found.database_url
-    assert (found.gateways, found.orchestrators) == (2, 1)
+    assert (found.gateways, found.orchestrators, found.subscribers) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "[1]", '[{"name": "postgres"}]'])

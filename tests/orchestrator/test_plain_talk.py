@@ -167,9 +167,11 @@ async def test_a_model_that_fails_is_told_in_its_own_sentence_and_fails_the_run(
     await world.reaches(ticket, RunStatus.FAILED)
     events = await world.events(ticket.session)
     assert types(events)[-2:] == ["llm.failed", "run.failed"]
-    for event in events[-2:]:
-        assert data(event)["error"]["message"] == "The model had a bad day."
-        assert data(event)["error"]["code"] == "model-error"
+    assert data(events[-2])["error"]["message"] == "The model had a bad day."
+    assert data(events[-1])["error"]["message"].startswith(
+        "The model had a bad day (step 'llm' of workflow 'thinking');"
+    )
+    assert {data(event)["error"]["code"] for event in events[-2:]} == {"model-error"}
     check_log(events)
 
 

@@ -24,6 +24,7 @@ class Addresses:
     redis_url: str | None
     gateways: int = 0
     orchestrators: int = 0
+    subscribers: int = 0
 
 
 def addresses(environment: Mapping[str, str], data_dir: Path) -> Addresses:
@@ -40,6 +41,7 @@ def addresses(environment: Mapping[str, str], data_dir: Path) -> Addresses:
         redis or (f"redis://{local['redis']}/0" if "redis" in local else None),
         gateways=sum(name.startswith("gateway-") for name in names),
         orchestrators=sum(name.startswith("orchestrator-") for name in names),
+        subscribers=names.count("subscriber"),
     )
 
 

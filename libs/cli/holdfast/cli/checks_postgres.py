@@ -13,6 +13,7 @@ from holdfast.events.migrate import status
 from holdfast.events.pool_postgres import (
     GATEWAY_CONNECTIONS,
     POSTGRES_MAJOR_MIN,
+    SUBSCRIBER_CONNECTIONS,
     WORKER_CONNECTIONS,
 )
 
@@ -38,8 +39,10 @@ select current_setting('server_version') as version,
 """
 
 
-async def check_postgres(url: str, *, gateways: int, workers: int) -> AsyncIterator[Finding]:
-    """Look at the database; `gateways` and `workers` are how many processes it has to serve."""
+async def check_postgres(
+    url: str, *, gateways: int, workers: int, subscribers: int
+) -> AsyncIterator[Finding]:
+    """Look at the database; the numbers are how many processes of each kind it has to serve."""
     try:
         connection = await asyncpg.connect(url, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S)
     except (
@@ -67,7 +70,13 @@ async def check_postgres(url: str, *, gateways: int, workers: int) -> AsyncItera
     yield judge_version(row["version"], row["major"])
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         yield judge_durability(name, row[name])
-    yield judge_connections(row["used"], row["allowed"], gateways=gateways, workers=workers)
+    yield judge_connections(
+        row["used"],
+        row["allowed"],
+        gateways=gateways,
+        workers=workers,
+        subscribers=subscribers,
+    )
     yield judge_skew("postgres clock", row["now"] - (asked + answered) / 2)
     yield await _schema(url)
 
@@ -93,13 +102,18 @@ def judge_durability(name: str, value: str) -> Finding:
     return ok(name, value)
 
 
-def judge_connections(used: int, allowed: int, *, gateways: int, workers: int) -> Finding:
+def judge_connections(
+    used: int, allowed: int, *, gateways: int, workers: int, subscribers: int
+) -> Finding:
     """Judge whether all processes together get the connections they may open."""
-    need = gateways * GATEWAY_CONNECTIONS + workers * WORKER_CONNECTIONS
-    sum_ = (
-        f"{gateways} gateways × {GATEWAY_CONNECTIONS} + {workers} workers × "
-        f"{WORKER_CONNECTIONS} = {need} of {allowed} allowed, {used} used now"
-    )
+    counted = {
+        "gateways": (gateways, GATEWAY_CONNECTIONS),
+        "workers": (workers, WORKER_CONNECTIONS),
+        "subscribers": (subscribers, SUBSCRIBER_CONNECTIONS),
+    }
+    need = sum(number * each for number, each in counted.values())
+    terms = " + ".join(f"{number} {kind} × {each}" for kind, (number, each) in counted.items())
+    sum_ = f"{terms} = {need} of {allowed} allowed, {used} used now"
     if need > allowed:
         do = "raise max_connections, or put a session-mode pooler in front"
         return fail("postgres connections", sum_, do)

@@ -30,6 +30,9 @@ def doctor(
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, help="How many workers there will be.")
     ] = None,
+    subscribers: Annotated[
+        int | None, typer.Option("--subscribers", min=0, help="How many subscribers there will be.")
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,7 +47,8 @@ def doctor(
 
     async def work() -> bool:
         healthy = True
-        async for finding in _look(my, data_dir, gateways=gateways, workers=workers):
+        looked = _look(my, data_dir, gateways=gateways, workers=workers, subscribers=subscribers)
+        async for finding in looked:
             healthy = healthy and finding.level is not Level.FAIL
             _show(my, finding)
         return healthy
@@ -54,7 +58,12 @@ def doctor(
 
 
 async def _look(
-    my: Caller, data_dir: Path, *, gateways: int | None, workers: int | None
+    my: Caller,
+    data_dir: Path,
+    *,
+    gateways: int | None,
+    workers: int | None,
+    subscribers: int | None,
 ) -> AsyncIterator[Finding]:
     from holdfast.cli import checks_gateway, checks_here, checks_postgres, checks_redis
 
@@ -70,6 +79,7 @@ async def _look(
             found.database_url,
             gateways=gateways if gateways is not None else max(1, found.gateways),
             workers=workers if workers is not None else max(1, found.orchestrators),
+            subscribers=subscribers if subscribers is not None else max(1, found.subscribers),
         ):
             yield finding
     if found.redis_url is None:

@@ -14,7 +14,7 @@ from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import HoldfastError
 from holdfast.events.log_check_postgres import LogCheck
 from holdfast.events.ops import OpsServer
-from holdfast.events.pool_postgres import acquired, open_pool
+from holdfast.events.pool_postgres import SUBSCRIBER_CONNECTIONS, acquired, open_pool
 from holdfast.events.watchdog import Watchdog
 from holdfast.subscribe.consumer import Consumer, ConsumerOptions, Observer
 from holdfast.subscribe.declared import Declared
@@ -26,7 +26,7 @@ from holdfast.subscribe.store_postgres import PostgresSubscriptions
 
 # Subscriptions take turns with these: a page is read in 2 ms, and handling it needs none. Each projection being
 # written holds one.
-CONNECTIONS = 4
+CONNECTIONS = SUBSCRIBER_CONNECTIONS
 
 # A handler that heeds no cancellation, or a thread that it blocks, would keep a process for ever: over this time what
 # was cut off may clean up.

@@ -24,6 +24,7 @@ from holdfast.events.catalog import (
     ReasoningDelta,
     ReasoningStarted,
     Role,
+    StepRestarted,
 )
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Context
@@ -35,6 +36,9 @@ from holdfast.orchestrator.models import (
     FellBack,
     Finished,
     Message,
+    ModelMisconfigured,
+    StartedOver,
+    StartsOver,
     TextDelta,
     Tool,
     ToolCallDelta,
@@ -118,21 +122,25 @@ class Talk(Core):
         model: ChatModel | None = None,
         tools: Sequence[Tool] | None = None,
         content_type: str = "text/plain",
+        retry_after_first_token: bool | None = None,
     ) -> Reply:
         """Ask a model, showing thoughts and answer as they come; return the whole answer.
 
-        Without `model` the one from the environment is asked. An error is recorded as `llm.failed` with a sentence a
-        user understands, and raised as the ModelError it is. On replay a whole answer is returned without asking.
+        Without `model` the one from the environment is asked. With `retry_after_first_token` an answer that breaks off
+        is withdrawn and asked for anew, within the model's retries; without it, as the model is set. An error is
+        recorded as `llm.failed` with a sentence a user understands, and raised as the ModelError it is. On replay a
+        whole answer is returned without asking.
         """
         key = self._key("llm")
         kept = self._scribe.result(key)
         if not isinstance(kept, Missing):
             return Reply(**cast("dict[str, Any]", kept))
         asked = model or shared_model()
-        at = await self._begin(
-            key, LlmStarted(call_id=f"{self.run_id}.{key}", model=asked.model), "llm"
-        )
-        call = _Call(self._scribe, self.run_id, key, at, content_type)
+        if retry_after_first_token is not None:
+            asked = _told_to_start_over(asked, retry_after_first_token)
+        started = LlmStarted(call_id=f"{self.run_id}.{key}", model=asked.model)
+        at = await self._begin(key, started, "llm")
+        call = _Call(self._scribe, started, key, at, content_type)
         try:
             async with aclosing(asked.stream(messages, tools=tools)) as chunks:
                 async for chunk in chunks:
@@ -167,11 +175,11 @@ class _Call:
     """A model call while its answer streams: one thought and one message at most."""
 
     def __init__(
-        self, scribe: Scribe, run_id: str, key: str, at: Context, content_type: str
+        self, scribe: Scribe, started: LlmStarted, key: str, at: Context, content_type: str
     ) -> None:
-        self._scribe, self._run_id, self._key, self._at = scribe, run_id, key, at
+        self._scribe, self._started, self._key, self._at = scribe, started, key, at
         self._content_type = content_type
-        self._message_id = f"{run_id}.{key}.message"
+        self._message_id = f"{started.call_id}.message"
         self._began = time.monotonic()
         self._text = ""
         self._thought: _Thought | None = None
@@ -194,8 +202,19 @@ class _Call:
             case FellBack():
                 notice = NotificationSent(text=chunk.notice(), level="warning")
                 await self._scribe.emit(notice, self._at)
+            case StartedOver():
+                await self._start_over(chunk)
             case Finished():
                 self._finished = chunk
+
+    async def _start_over(self, told: StartedOver) -> None:
+        """Withdraw what was shown. The same ids are shown anew, as after a takeover."""
+        self._text, self._thought = "", None
+        self._tool_calls.clear()
+        notice = NotificationSent(text=told.notice(), level="warning")
+        await self._scribe.emit(notice, self._at)
+        await self._scribe.emit(StepRestarted(name="llm"), self._at)
+        await self._scribe.emit(self._started, self._at)
 
     async def end(self) -> Reply:
         await self._end_thought()
@@ -214,7 +233,7 @@ class _Call:
             finished.finish_reason if finished else "stop",
         )
         event = LlmCompleted(
-            call_id=f"{self._run_id}.{self._key}",
+            call_id=self._started.call_id,
             duration_ms=ms_since(self._began),
             model=finished.model if finished else None,
             usage=finished.usage if finished else None,
@@ -233,7 +252,7 @@ class _Call:
     async def fail(self, error: Exception, model: str) -> None:
         raised_in(error, self._key.rpartition("/")[2].partition("#")[0])
         event = LlmFailed(
-            call_id=f"{self._run_id}.{self._key}",
+            call_id=self._started.call_id,
             error=error_info(error),
             duration_ms=ms_since(self._began),
             model=model,
@@ -242,9 +261,7 @@ class _Call:
 
     async def _think(self, text: str) -> None:
         if self._thought is None:
-            self._thought = _Thought(
-                self._scribe, f"{self._run_id}.{self._key}.reasoning", self._key
-            )
+            self._thought = _Thought(self._scribe, f"{self._started.call_id}.reasoning", self._key)
             started = ReasoningStarted(reasoning_id=self._thought.id)
             await self._scribe.emit(started, self._at)
         await self._thought.add(text, self._at)
@@ -261,6 +278,16 @@ class _Call:
         if self._thought is not None:
             await self._thought.end(self._at, remember=False)
             self._thought = None
+
+
+def _told_to_start_over(model: ChatModel, wanted: bool) -> ChatModel:
+    if isinstance(model, StartsOver):
+        return model.starting_over(wanted)
+    if wanted:
+        raise ModelMisconfigured(
+            f"The model {model.model!r} has no `starting_over`: it can't be asked anew after its first token."
+        )
+    return model
 
 
 _shared: list[ChatModel] = []

@@ -89,8 +89,9 @@ class Middleware:
     async def around(self, run: Run, call: Call) -> JsonValue:
         """Run the attempt by `await call()` and return its result, or another one. Raise to fail the run.
 
-        Child runs have attempts of their own, inside of their parent's; `run.parent_run_id` tells them apart. Calling again replays the workflow as a takeover does: what is recorded is not done again. That is for plain
-        workflows; other executors know their own retries.
+        Calling again replays the workflow as a takeover does: what is recorded is not done again. That is for plain
+        workflows; other executors know their own retries. A child run has attempts of its own, inside of its parent's,
+        and `run.parent_run_id`.
         """
         return await call()
 

@@ -7,7 +7,7 @@ for a whole.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from holdfast.events.catalog.base import ErrorInfo, Milliseconds, Usage
 
@@ -75,7 +75,18 @@ class FellBack:
         return f"{self.model} did not answer, {self.instead} answers instead. {self.error.message}"
 
 
-Chunk = TextDelta | ReasoningDelta | ToolCallDelta | FellBack | Finished
+@dataclass(frozen=True, slots=True)
+class StartedOver:
+    """The answer broke off and is asked for anew: what was yielded of it counts no more, it comes from its start."""
+
+    error: ErrorInfo
+
+    def notice(self) -> str:
+        """Return what a reader is told."""
+        return f"{self.error.message} It is asked for once more."
+
+
+Chunk = TextDelta | ReasoningDelta | ToolCallDelta | FellBack | StartedOver | Finished
 
 
 class ChatModel(Protocol):
@@ -103,4 +114,13 @@ class ChatModel(Protocol):
 
     async def aclose(self) -> None:
         """Let go of every connection. Harmless when repeated."""
+        ...
+
+
+@runtime_checkable
+class StartsOver(Protocol):
+    """A model that can be told whether to ask anew for an answer that broke off after its first token."""
+
+    def starting_over(self, wanted: bool) -> ChatModel:
+        """Return the same model, on the same connections, which yields `StartedOver` where it asks anew, or never."""
         ...

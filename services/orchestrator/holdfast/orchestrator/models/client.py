@@ -5,6 +5,7 @@ what counts as an answer. The package's own retries are off: it can't know that 
 shown.
 """
 
+import copy
 import random
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
@@ -15,7 +16,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from holdfast.events.catalog.base import Milliseconds, Usage
 from holdfast.events.clock import Clock, SystemClock
-from holdfast.orchestrator.models.chat import Chunk, Finished, Message, Tool
+from holdfast.orchestrator.models.chat import Chunk, Finished, Message, StartedOver, Tool
 from holdfast.orchestrator.models.errors import (
     AnswerTimeout,
     BetweenTokensTimeout,
@@ -64,6 +65,7 @@ class ChatClient:
         self._settings, self._model = settings, settings.model
         self._clock, self._chance = clock or SystemClock(), chance or random.Random()
         self._asks_for_usage = settings.include_usage
+        self._starts_over = settings.retry_after_first_token
         self._openai = openai.AsyncOpenAI(
             base_url=settings.base_url,
             api_key=settings.key() or NO_KEY,
@@ -93,9 +95,9 @@ class ChatClient:
     ) -> AsyncGenerator[Chunk, None]:
         """Yield the answer's chunks, the last of which is `Finished`; raise a ModelError otherwise.
 
-        A failed request is made again, `max_retries` times, only while nothing of the answer was
-        yielded and only where that may help. Cancelling a pull, or closing the iterator, ends the
-        request at once.
+        A failed request is made again, `max_retries` times in all, only where that may help, and
+        only while nothing of the answer was yielded, unless it may start over. Cancelling a pull,
+        or closing the iterator, ends the request at once.
         """
         begun = self._clock.monotonic()
         request: dict[str, Any] = {"model": model or self._model, "messages": list(messages)}
@@ -103,17 +105,27 @@ class ChatClient:
             request["tools"] = list(tools)
         if temperature is not None:
             request["temperature"] = temperature
-        answer, chunks = await self._begin(request)
+        effort = _Effort(self._settings, self._clock, self._chance)
         first_token_ms: Milliseconds | None = None
-        if chunks:
-            first_token_ms = round((self._clock.monotonic() - begun) * 1000)
-        try:
-            while chunks:
-                for chunk in chunks:
-                    yield chunk
-                chunks = await answer.more()
-        finally:
-            await answer.aclose()
+        while True:
+            answer, chunks = await self._begin(request, effort)
+            if chunks:
+                first_token_ms = round((self._clock.monotonic() - begun) * 1000)
+            try:
+                while chunks:
+                    for chunk in chunks:
+                        yield chunk
+                    chunks = await answer.more()
+                break
+            except ModelError as error:
+                failure = error
+            finally:
+                await answer.aclose()
+            pause_s = effort.pause_s(failure) if self._starts_over else None
+            if pause_s is None:
+                raise failure
+            yield StartedOver(failure.info())
+            await effort.patience.pause(pause_s)
         yield Finished(
             finish_reason=answer.finish_reason or "",
             usage=answer.usage,
@@ -125,36 +137,56 @@ class ChatClient:
         """Close every connection; streams that are still read fail."""
         await self._openai.close()
 
-    async def _begin(self, request: dict[str, Any]) -> tuple["_Answer", tuple[Chunk, ...]]:
+    def starting_over(self, wanted: bool) -> "ChatClient":
+        """Return the same model, on the same connections, which asks anew for an answer that broke off, or never."""
+        same = copy.copy(self)
+        same._starts_over = wanted
+        return same
+
+    async def _begin(
+        self, request: dict[str, Any], effort: "_Effort"
+    ) -> tuple["_Answer", tuple[Chunk, ...]]:
         # Returns with the first content, or with none if the answer is finished and empty.
-        patience = Patience(self._settings.total_timeout_s, self._clock)
-        attempts = failed = 0
         while True:
-            attempts += 1
+            effort.attempts += 1
             asks_for_usage = self._asks_for_usage
-            answer = _Answer(self._openai, self._settings, self._clock, patience)
+            answer = _Answer(self._openai, self._settings, self._clock, effort.patience)
             try:
                 chunks = await answer.first(request, asks_for_usage=asks_for_usage)
             except ModelError as error:
                 failure = error
             else:
                 return answer, chunks
-            failure.attempts = attempts
             if asks_for_usage and _refuses_usage(failure):
                 # Not a retry: another request. It happens once per client, as the answer is
                 # remembered.
                 self._asks_for_usage = False
                 continue
-            failed += 1
-            # A first token that is late is not asked for again here: each try costs the whole wait,
-            # and the provider may be charging for the answer that it prepares.
-            if not failure.retryable or isinstance(failure, AnswerTimeout):
+            pause_s = effort.pause_s(failure)
+            if pause_s is None:
                 raise failure
-            pause_s = backoff_s(failure, failed, self._chance)
-            if failed > self._settings.max_retries or pause_s is None:
-                raise failure
-            if not await patience.pause(pause_s):
-                raise failure
+            await effort.patience.pause(pause_s)
+
+
+class _Effort:
+    """What was spent on one answer: requests, failures and waiting."""
+
+    def __init__(self, settings: LlmSettings, clock: Clock, chance: random.Random) -> None:
+        self.patience = Patience(settings.total_timeout_s, clock)
+        self.attempts = 0
+        self._failed, self._most, self._chance = 0, settings.max_retries, chance
+
+    def pause_s(self, failure: ModelError) -> float | None:
+        """Count a failure; return how long to pause before the next request, None to give up."""
+        self._failed += 1
+        failure.attempts = self.attempts
+        # A first token that is late is not asked for again here: each try costs the whole wait, and
+        # the provider may be charging for the answer that it prepares.
+        late = isinstance(failure, AnswerTimeout) and not isinstance(failure, BetweenTokensTimeout)
+        if not failure.retryable or late or self._failed > self._most:
+            return None
+        pause_s = backoff_s(failure, self._failed, self._chance)
+        return pause_s if pause_s is not None and self.patience.allows(pause_s) else None
 
 
 def _refuses_usage(failure: ModelError) -> bool:

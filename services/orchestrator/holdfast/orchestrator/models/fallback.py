@@ -9,7 +9,14 @@ from contextlib import aclosing
 
 import structlog
 
-from holdfast.orchestrator.models.chat import ChatModel, Chunk, FellBack, Message, Tool
+from holdfast.orchestrator.models.chat import (
+    ChatModel,
+    Chunk,
+    FellBack,
+    Message,
+    StartsOver,
+    Tool,
+)
 from holdfast.orchestrator.models.errors import ModelError, ModelMisconfigured, ProviderRefused
 
 log = structlog.get_logger("holdfast.models")
@@ -41,6 +48,11 @@ class FallbackModel:
     def model(self) -> str:
         """Return the name of the model that is asked first."""
         return self._models[0].model
+
+    def starting_over(self, wanted: bool) -> "FallbackModel":
+        """Return the same models, each of which asks anew for an answer of its own that broke off, or never."""
+        models = [m.starting_over(wanted) if isinstance(m, StartsOver) else m for m in self._models]
+        return FallbackModel(models, falls_through=self._falls_through)
 
     async def stream(
         self,

@@ -206,7 +206,7 @@ class _Opening:
             return [chunk]
         self.begun = _has_content(chunk) or _finishes(chunk)
         if not self.begun:
-            self._held = chunk  # empty ones may come for a minute: keep-alives
+            self._held = chunk  # empty ones may come for a minute
             return []
         return [chunk] if self._held is None else [self._held, chunk]
 

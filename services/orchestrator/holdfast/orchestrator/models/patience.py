@@ -48,9 +48,13 @@ class Patience:
         finally:
             self._left_s -= self._clock.monotonic() - begun
 
+    def allows(self, seconds: float) -> bool:
+        """Tell whether a pause of this length leaves any time."""
+        return seconds < self._left_s
+
     async def pause(self, seconds: float) -> bool:
         """Sleep and return True; return False at once when the answer's time is up before that."""
-        if seconds >= self._left_s:
+        if not self.allows(seconds):
             return False
         self._left_s -= seconds
         await self._clock.sleep(seconds)

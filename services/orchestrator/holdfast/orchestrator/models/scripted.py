@@ -40,6 +40,10 @@ class ScriptedClient:
         """Return the name that events show, which says what it is."""
         return MODEL_NAME
 
+    def starting_over(self, wanted: bool) -> "ScriptedClient":
+        """Return the model as it is: a script never breaks off."""
+        return self
+
     async def stream(
         self,
         messages: Sequence[Message],

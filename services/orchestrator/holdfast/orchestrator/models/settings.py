@@ -54,8 +54,10 @@ class LlmSettings(BaseSettings):
     # All waiting for one answer, retries included; the reader's own time is not counted. 10 minutes
     # at 20 tokens/s are 12,000 tokens, more than answers here are long.
     total_timeout_s: Wait = 600
-    # Retries after the first request, all of them before the first token.
+    # Retries after the first request of an answer, all of them before the first token unless the next one says more.
     max_retries: Annotated[int, Field(ge=0, le=10)] = 2
+    # Also ask anew, within those retries, for an answer that broke off in the middle: what was shown is withdrawn.
+    retry_after_first_token: bool = False
     # Ask for `stream_options.include_usage`. A provider that refuses it is asked without, from then
     # on.
     include_usage: bool = True
