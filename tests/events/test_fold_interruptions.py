@@ -13,6 +13,7 @@ from tests.events.stories import STORIES, at
 @pytest.mark.parametrize(
     "story", ["interrupted-announced-again", "interrupted-not-announced-again", "step-retried"]
 )
+# protocol P23
 def test_an_interrupted_run_shows_what_an_uninterrupted_one_shows(story: str) -> None:
     """The second attempt may announce its messages and calls again or, their keys being recorded
     already, go on without: both add up to the same."""

@@ -162,7 +162,7 @@ async def test_an_agent_that_gives_up_is_told_in_its_own_words(memory_world: Wor
     error = await _failure(memory_world, broken, "go")
 
     assert error["code"] == "no-tea"
-    _names(error, "out of tea", "step 'turn' of workflow 'assistant'", "worker's log")
+    _names(error, "out of tea", "step 'turn' of workflow 'assistant'", "the agent said so")
 
 
 async def test_what_ends_its_workers_again_and_again(memory_world: World) -> None:

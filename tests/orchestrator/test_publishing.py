@@ -352,3 +352,26 @@ async def test_a_session_that_redis_refuses_does_not_end_the_sweep(press: Press)
     sweeper = Sweeper(press.store, press.slow, clock=Instant(), chance=random.Random(1))
     assert await sweeper.sweep() == 2
     assert [await press.window_of(log.session) for log in logs] == [[], [], [1], [1]]
+
+
+async def test_a_note_that_the_store_refuses_does_not_end_the_publisher(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep finds that nothing is missing; the worker's other sessions have done nothing wrong."""
+    asked: list[Mapping[int, int]] = []
+
+    async def refused(published: Mapping[int, int]) -> None:
+        asked.append(published)
+        raise ValueError("what no database should say")
+
+    monkeypatch.setattr(press.publishing, "_mark_published", refused)
+    for n in range(2):
+        log = await own(press.store, f"s{n}")
+        press.slow.held.clear()
+        log.add([emission("a")])
+        press.recorder.submit(log)
+        await until(lambda log=log: not log.pending)
+        log.fence()
+        press.slow.held.set()
+        await press.drained()
+        await until(lambda log=log: asked[-1:] == [{log.session: 1}])

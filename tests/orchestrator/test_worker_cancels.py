@@ -35,6 +35,18 @@ async def test_a_reason_that_no_event_can_hold_is_lost_and_the_run_is_cancelled(
     assert "reason" not in data(events[-1])
 
 
+async def test_so_is_that_of_a_run_that_nobody_works_on(world: World) -> None:
+    await world.worker(endless)
+    working = await world.ask("endless")
+    await world.has(working, "step.started")
+    queued = await world.ask("endless", session_id=working.session_id)
+
+    await world.cancel(queued, "x" * (EVENT_BYTES_MAX + 1))
+
+    assert (await world.reaches(queued)).status is RunStatus.CANCELLED
+    assert "reason" not in data((await world.events(queued.session))[-1])
+
+
 @dataclass
 class Elsewhere:
     """An executor whose runs wait, and whose agents take their time to stop."""

@@ -4,11 +4,13 @@ Dies: what is committed up to that event stays, nothing after it is recorded, an
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import pytest
+from langgraph.errors import NodeCancelledError
 
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.fold import fold
@@ -31,6 +33,22 @@ T = TypeVar("T")
 
 # What streams is a step in replay only.
 _STREAMS = frozenset({"message", "reasoning", "llm"})
+
+
+@pytest.fixture(autouse=True)
+async def _dead_tasks_tell_nobody() -> AsyncIterator[None]:
+    """A killed process is gone; here LangGraph still notes that its tasks were cancelled, for nobody who asks."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+
+    def heed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), NodeCancelledError):
+            (before or asyncio.AbstractEventLoop.default_exception_handler)(loop, context)
+
+    loop.set_exception_handler(heed)
+    yield
+    gc.collect()
+    loop.set_exception_handler(before)
 
 
 class Killer:

@@ -12,8 +12,9 @@ from holdfast.events.slots import check_request
 # An answer is kept for a repeated request this long: more than any client's patience, and a bound on the table.
 ANSWER_KEPT_S = 24 * 3600.0
 
-# An application's own events that wait for a session's owner: 64 KB each at most, so 64 MB; an owner settles a
-# thousand in some seconds. Beyond it whoever asks is told to slow down, and a session without a worker doesn't grow.
+# An application's own events that wait for a session's owner: 64 KB of data and as much of metadata each at most, so
+# 128 MB; an owner settles a thousand in some seconds. Beyond it whoever asks is told to slow down, and a session
+# without a worker doesn't grow.
 OPEN_EMITS_MAX = 1000
 
 

@@ -22,10 +22,11 @@ else:
 # The oldest that has what our SQL needs.
 POSTGRES_MAJOR_MIN = 14
 
-# All that one process opens: a gateway's pool; a worker's (5), its lease's (1), its checkpoints' (2). `holdfast
-# doctor` adds them up.
+# All that one process opens: a gateway's pool; a worker's (5), its lease's (1), its checkpoints' (2); a subscriber's
+# pool. `holdfast doctor` adds them up.
 GATEWAY_CONNECTIONS = 6
 WORKER_CONNECTIONS = 8
+SUBSCRIBER_CONNECTIONS = 4
 
 # Of a gateway's, for the head check and the heads of new feeds (each asks one question at a time, 1 to 5 ms) and for
 # the probe: while thousands of clients come back, these wait for each other and for nobody else.

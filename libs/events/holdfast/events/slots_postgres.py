@@ -31,7 +31,8 @@ FIRST = f"interval '{AGEING_S * PRIORITY_MAX} seconds'"
 # Run `r` of session `s` was given a slot that it has not begun to use.
 RESERVED = "(r.slot_epoch > 0 and r.slot_epoch = s.epoch and s.owner is not null)"
 
-# Of the runs of a session that are due the one to work on: one that has begun, else the queued one whose turn is first.
+# Of the runs of a session that are due the one to work on: one that has begun, else the queued one whose turn is first,
+# and among equals the oldest: the very one that the session's owner is going to take.
 IN_TURN = f"""
     r.parent_run_id is null and r.status in ('queued', 'running', 'waiting') and r.not_before <= statement_timestamp()
     and (r.status <> 'queued' or not exists (
@@ -39,7 +40,7 @@ IN_TURN = f"""
              where o.session = r.session and o.parent_run_id is null
                and (o.status in ('running', 'waiting')
                     or (o.status = 'queued' and o.not_before <= statement_timestamp()
-                        and ({TURN.replace("r.", "o.")}, o.run_id) < ({TURN}, r.run_id)))))
+                        and ({TURN.replace("r.", "o.")}, o.created_at, o.run_id) < ({TURN}, r.created_at, r.run_id)))))
 """
 
 # What is limited, to how much ($1 is a worker, or null), and who is at work there.
@@ -62,15 +63,19 @@ select exists (select from workflows
                 where (tenant_max_runs is not null or (max_concurrent is not null and name = any($2))) and {_SAID})
 """
 
-_FULL = """
-(select most from limits where name = r.workflow) <= (select count(*) from at_work a where a.workflow = r.workflow)
+# Where nothing more may begin, counted once: a gateway asks for all the sessions that it watches in one statement.
+_FULL_ONES = f"""
+{LIMITS}, full_workflows as materialized (
+    select l.name from limits l where l.most <= (select count(*) from at_work a where a.workflow = l.name)
+), full_tenants as materialized (
+    select tenant from at_work group by tenant having count(*) >= (select most from tenants)
+)
 """
-_TENANT_FULL = """
-(select most from tenants) <= (select count(*) from at_work a where a.tenant = s.tenant)
-"""
+_FULL = "r.workflow in (select name from full_workflows)"
+_TENANT_FULL = "s.tenant in (select tenant from full_tenants)"
 
 _HELD_BY = f"""
-with {LIMITS}
+with {_FULL_ONES}
 select case when r.status = 'queued' and r.not_before > statement_timestamp() then '{Hold.TIME}'
             when r.not_before > statement_timestamp() then null
             when not ({IN_TURN}) then '{Hold.TURN}'
@@ -82,7 +87,7 @@ select case when r.status = 'queued' and r.not_before > statement_timestamp() th
 """
 
 _HELD_BACK = f"""
-with {LIMITS}
+with {_FULL_ONES}
 select r.session
   from runs r join sessions s on s.id = r.session
  where r.session = any($2) and r.status <> 'running' and not {RESERVED} and {IN_TURN}

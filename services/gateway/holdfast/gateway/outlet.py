@@ -30,7 +30,11 @@ class _Direct:
         # A paused flow is a reader that doesn't keep up: the ordinary way waits for it, with a deadline.
         if self._flow.write_paused or self._cycle.disconnected or self._transport.is_closing():
             return False
-        self._transport.write(chunk)
+        try:
+            self._transport.write(chunk)
+        except (OSError, RuntimeError):
+            # Whoever brings the event has other readers to serve. The stream's own task will meet it and end.
+            return False
         return True
 
 

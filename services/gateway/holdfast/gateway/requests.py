@@ -117,6 +117,7 @@ class RunCreate(_Request):
     )
     timeout_s: float | None = Field(
         default=None,
+        strict=True,
         gt=0,
         le=TIMEOUT_MAX_S,
         allow_inf_nan=False,

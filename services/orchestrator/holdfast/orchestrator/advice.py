@@ -40,7 +40,6 @@ ADVICE: Mapping[str, str] = {
     "remote-task-failed": "the remote agent said so: look there",
     "remote-task-cancelled": "somebody ended it at the remote agent: look there",
     "agent-stream-broken": "its adapter breaks the AG-UI protocol: see the worker's log, and try a newer version of it",
-    "agent-cancelled": "the agent ended it by itself: look there",
 }
 """By an error's code."""
 
@@ -66,11 +65,15 @@ def step_of(error: BaseException) -> str | None:
 
 
 def failure_of(error: BaseException, workflow: str) -> ErrorInfo:
-    """Return the error of a run that fails with `error`."""
-    return advised(error_info(error), workflow, step_of(error))
+    """Return the error of a run that fails with `error`, which may bring `advice` of its own."""
+    own = getattr(error, "advice", None)
+    advice = own if isinstance(own, str) else None
+    return advised(error_info(error), workflow, step_of(error), advice)
 
 
-def advised(info: ErrorInfo, workflow: str, step: str | None = None) -> ErrorInfo:
+def advised(
+    info: ErrorInfo, workflow: str, step: str | None = None, advice: str | None = None
+) -> ErrorInfo:
     """Return an error whose message says where it was and what to do, too, in no more than ERROR_TEXT_MAX."""
     text = info.message.rstrip(". ")
     places = [
@@ -79,7 +82,7 @@ def advised(info: ErrorInfo, workflow: str, step: str | None = None) -> ErrorInf
         if name and f"{word} {name!r}" not in text
     ]
     place = f" ({' of '.join(places)})" if places else ""
-    advice = ADVICE.get(info.code, ADVICE["workflow-error"])
+    advice = advice or ADVICE.get(info.code, ADVICE["workflow-error"])
     told = info.code in _SAY_IT_THEMSELVES or advice in text
     ending = place if told else f"{place}; {advice}"
     message = text[: ERROR_TEXT_MAX - len(ending)] + ending

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
+
 from holdfast.events.clock import Clock
 from holdfast.events.commands import Command, CommandState
+from holdfast.events.errors import EventInvalid
 from holdfast.events.recorded import Emission
 from holdfast.events.store import Claims, CommandDone, Effect, Run
 from holdfast.orchestrator.family import cancelled_outcome, descendants, root_of
@@ -14,6 +17,8 @@ from holdfast.orchestrator.scribe import Scribe
 from holdfast.orchestrator.session_log import Entry
 from holdfast.orchestrator.verdicts import accepted, cancelled_family
 from holdfast.orchestrator.workflow import Workflows
+
+log = structlog.get_logger("holdfast.cancelling")
 
 Append = Callable[[Sequence[Emission], Sequence[Effect]], Entry]
 
@@ -77,10 +82,18 @@ class Cancelling:
         """
         waits = None if child is None else child.family.root.waits
         now = self._clock.now()
-        self._append(*cancelled_family(run, runs, command, reason, now=now, waits=waits))
+        try:
+            self._append(*cancelled_family(run, runs, command, reason, now=now, waits=waits))
+        except EventInvalid as error:
+            # Why somebody wanted it can't be written: what they wanted happens all the same.
+            log.warning("cancel.reason_lost", run=run.run_id, error=str(error))
+            reason = None
+            self._append(*cancelled_family(run, runs, command, reason, now=now, waits=waits))
         if child is not None:
             child.forsaken(cancelled_outcome(reason))
         for one in [run, *descendants(run.run_id, runs)]:
+            if one.started_at is None:
+                continue  # it never got to anybody
             # Beside the commands: each may take seconds, and the next command is somebody's who waits.
             task = asyncio.create_task(
                 forward_cancel_of_waiting(self._workflows, one, self._claims),

@@ -130,18 +130,19 @@ class Owner:
         roots = [r for r in runs if r.parent_run_id is None]
         begun = [r for r in roots if r.status is not RunStatus.QUEUED]
         # The order is the session's: a run is not passed over because this worker can't run the one before it.
-        run = min((r for r in begun or roots if r.due), key=lambda r: r.place, default=None)
+        # Among equals the oldest, as the claim decides: else the session would go back and forth.
+        run = min((r for r in begun or roots if r.due), key=lambda r: r.turn, default=None)
         return run if run is not None and run.workflow in self._workflows.loaded else None
 
     async def _has_slot(self, run: Run) -> bool:
         """Tell whether the run may go on now. If not, it is left to whoever claims the session when there is a slot."""
-        if run.status is RunStatus.RUNNING:
-            return True
         # What came with the claim is good for one beginning: a run that waits gives its slot back.
         given, self._given = self._given, None
-        return given == run.run_id or not await self._claims.limited(
-            self._options.worker, run.workflow
-        )
+        if run.status is RunStatus.RUNNING or given == run.run_id:
+            return True
+        # Another run came first after the claim. Beside it the given slot would be held by nobody at work: it goes back
+        # with the session.
+        return given is None and not await self._claims.limited(self._options.worker, run.workflow)
 
     async def _execute(self, run: Run) -> None:
         attempt = await self._prepare(run)

@@ -205,6 +205,9 @@ class StreamPublisher:
             except StoreUnavailable as error:
                 # The sweep finds these sessions, and that nothing is missing.
                 log.warning("publish.not-marked", sessions=len(marks), error=str(error))
+            except Exception:
+                # Ours to mend, as in `_try`.
+                log.exception("publish.not-marked", sessions=len(marks))
 
     async def _try(self, backlog: _Backlog) -> _Backlog | None:
         """Publish one session's backlog; return it if it has to be tried again."""

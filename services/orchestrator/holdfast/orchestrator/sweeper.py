@@ -24,7 +24,7 @@ SWEEP_FAILURES_MAX = 3
 
 # For a day after its erasure nothing of a session may come back into Redis. A failover that lost the last commands can
 # bring it back, a command that was held up somewhere, or a restored copy of Redis. Looked for every minute: 1,000
-# windows are one read of 0.3 ms.
+# windows are one read of 0.3 ms, and of more erasures in a day than that the newest are looked at.
 SCRUB_S = 60.0
 SCRUB_WITHIN_S = 86_400.0
 SCRUB_SESSIONS_MAX = 1_000

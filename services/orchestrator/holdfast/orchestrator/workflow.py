@@ -94,8 +94,15 @@ class Workflow:
     def limited(
         self, *, timeout_s: float | None = None, max_concurrent: int | None = None
     ) -> "Workflow":
-        """Return this workflow with limits (see `workflow`), whatever executor runs it. Raises WorkflowError."""
-        return replace(self, timeout_s=timeout_s, max_concurrent=max_concurrent)
+        """Return this workflow with limits (see `workflow`), whatever executor runs it; what isn't given stays.
+
+        Raises WorkflowError.
+        """
+        return replace(
+            self,
+            timeout_s=self.timeout_s if timeout_s is None else timeout_s,
+            max_concurrent=self.max_concurrent if max_concurrent is None else max_concurrent,
+        )
 
     def info(self) -> WorkflowInfo:
         """Return what the registry says of it."""

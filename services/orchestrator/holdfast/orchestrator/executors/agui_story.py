@@ -67,6 +67,8 @@ class AguiCustom(CustomEvent):
 class AgentError(HoldfastError):
     """An agent said that its run failed; `code` is its own word for why."""
 
+    advice = "the agent said so: look there"
+
     def __init__(self, message: str, code: str | None) -> None:
         super().__init__(message[:ERROR_CHARS_MAX] or "the agent failed without a word")
         self.code = code or "agent-error"

@@ -91,9 +91,6 @@ class Brake(AsyncCallbackHandler):
         if is_task(kwargs.get("name"), tags, metadata):
             self._tasks.add(run_id)
             await self._caught_up()
-            if self.over:
-                # It is about to be cancelled, and must not begin before that.
-                await asyncio.Event().wait()
 
     async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A task's code has returned: what it said comes before what it wrote."""
@@ -106,7 +103,7 @@ class Brake(AsyncCallbackHandler):
         self._tasks.discard(run_id)
 
     async def _caught_up(self) -> None:
-        """Wait until whatever was in the queue at the call has been read, and what it became is on disk, or for the end.
+        """Wait until what was in the queue at the call has been read and is on disk; end with the stream.
 
         While this waits the reader is never behind for good: it reads on as long as a task runs, and this is called
         in a running task.
@@ -118,8 +115,9 @@ class Brake(AsyncCallbackHandler):
         over = asyncio.ensure_future(self._over.wait())
         try:
             await asyncio.wait([caught_up, over], return_when=asyncio.FIRST_COMPLETED)
-            if caught_up.done():
-                caught_up.result()
+            if not caught_up.done():
+                raise asyncio.CancelledError("nobody reads the stream any more")
+            caught_up.result()
         finally:
             caught_up.cancel()
             over.cancel()
