@@ -206,11 +206,10 @@ async def test_an_agent_that_says_it_failed_fails_the_run_in_its_own_words(
     start = text("half")[:2]
     run, log = await _run(memory_world, started(), *start, error)
     assert run.status is RunStatus.FAILED
-    assert data(log[-1])["error"] == {
-        "code": "cold",
-        "message": "the oven is cold",
-        "retryable": False,
-    }
+    own: dict[str, Any] = {"code": "cold", "message": "the oven is cold", "retryable": False}
+    assert data(log[-2])["error"] == own
+    ending = " (step 'turn' of workflow 'agent'); the agent said so: look there"
+    assert data(log[-1])["error"] == own | {"message": own["message"] + ending}
     assert types(log)[-2:] == ["step.failed", "run.failed"]
     [message] = fold(log).messages.all.values()
     assert message["cut"]
