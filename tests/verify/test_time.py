@@ -41,7 +41,7 @@ def took(events: int) -> float:
 
 
 def test_twice_the_events_take_about_twice_the_time():
-    """Quadratic would be four times as long, each time; what else runs on the machine disturbs one and not the other."""
+    """Quadratic would be four times as long, each time; what else runs on the machine disturbs some of the times."""
     took(1000)
 
     assert min(took(2 * EVENTS) / took(EVENTS) for _ in range(5)) < 3
