@@ -2,27 +2,25 @@
 
 import argparse
 import json
-import os
-import platform
 import shutil
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bench.contenders.contender import Contender
 from bench.contenders.holdfast import Holdfast
 from bench.contenders.nchan import Nchan
 from bench.contenders.textbook import Textbook
-from bench.loads import Cost, gateway_loads
+from bench.loads import Cost, Load, gateway_loads
+from bench.rig.machine import machine
 from bench.rig.readers import LoadFailed, build
+from bench.tables import table
 
 # An odd number, so that a median is a run that happened.
 ROUNDS = 3
@@ -47,13 +45,20 @@ def main() -> int:
             return 2
         rounds = asked.rounds or (ROUNDS_FULL if asked.full else ROUNDS)
         with _contenders(work, asked.against) as contenders:
-            found = {name: _measure(name, loads[name], contenders, rounds) for name in names}
-        _print(found)
+            found: dict[str, dict[str, Any]] = {
+                name: {
+                    "by": [by.value for by in loads[name].by],
+                    "who": _measure(name, loads[name], contenders, rounds),
+                }
+                for name in names
+            }
+        Console(width=None if sys.stdout.isatty() else 170).print(table(found))
         if asked.json:
             Path(asked.json).write_text(
-                json.dumps({"machine": _machine(), "loads": found}, indent=1) + "\n"
+                json.dumps({"machine": machine(), "loads": found}, indent=1) + "\n"
             )
-        return 1 if any("failed" in cell for row in found.values() for cell in row.values()) else 0
+        failed = any("failed" in cell for row in found.values() for cell in row["who"].values())
+        return 1 if failed else 0
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -95,7 +100,7 @@ def _contenders(work: Path, against: str) -> Generator[list[Contender]]:
 
 
 def _measure(
-    name: str, load: Callable[[Contender], Cost], contenders: Sequence[Contender], rounds: int
+    name: str, load: Load, contenders: Sequence[Contender], rounds: int
 ) -> dict[str, dict[str, Any]]:
     """Run one load over all contenders, taking turns, so that what else the machine does hits everybody."""
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
@@ -112,7 +117,7 @@ def _measure(
                 file=sys.stderr,
             )
             try:
-                costs[contender.name].append(load(contender))
+                costs[contender.name].append(load.run(contender))
             except (LoadFailed, TimeoutError) as error:
                 failed[contender.name] = str(error)
     print("\r" + " " * 70, end="\r", file=sys.stderr)
@@ -121,58 +126,8 @@ def _measure(
         if who in failed:
             found[who] = {"failed": failed[who]}
         elif runs:
-            found[who] = {
-                field: _three([getattr(run, field) for run in runs]) for field in asdict(runs[0])
-            }
+            found[who] = {field: [getattr(run, field) for run in runs] for field in asdict(runs[0])}
     return found
-
-
-def _three(values: Sequence[float]) -> list[float]:
-    return [min(values), statistics.median(values), max(values)]
-
-
-def _print(found: dict[str, dict[str, dict[str, Any]]]) -> None:
-    table = Table(
-        caption="ratio: CPU per delivery over Holdfast's; min – median – max over the rounds"
-    )
-    table.add_column("load")
-    table.add_column("who")
-    for heading in (
-        "CPU µs per delivery",
-        "ratio",
-        "p50 ms",
-        "p99 ms",
-        "wall s",
-        "accept s",
-        "KB each",
-    ):
-        table.add_column(heading, justify="right")
-    for name, row in found.items():
-        ours = row.get("holdfast", {}).get("gateway_us")
-        for who, cell in row.items():
-            if "failed" in cell:
-                table.add_row(name, who, f"failed: {cell['failed']}")
-                continue
-            low, middle, high = cell["gateway_us"]
-            table.add_row(
-                name,
-                who,
-                f"{low:.2f} – {middle:.2f} – {high:.2f}",
-                f"{middle / ours[1]:.2f}x" if ours else "",
-                *(f"{cell[field][1]:.2f}" for field in ("p50_ms", "p99_ms", "wall_s", "accept_s")),
-                f"{cell['memory_kb'][1]:.1f}",
-            )
-        table.add_section()
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
-    }
 
 
 if __name__ == "__main__":

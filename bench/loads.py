@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from bench.contenders.contender import Contender, Pace
@@ -13,6 +14,24 @@ from bench.rig.readers import Readers, Seen
 BEGIN_IN_S = 3.0
 
 SETTLE_S = 120.0
+
+
+class By(StrEnum):
+    """What a load is for: the fields of `Cost` in which contenders are compared. Less is better in all of them."""
+
+    GATEWAY = "gateway_us"
+    WITH_REDIS = "with_redis_us"
+    WALL = "wall_s"
+    ACCEPT = "accept_s"
+    MEMORY = "memory_kb"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is done to each contender in turn, and in what they are compared."""
+
+    run: "Callable[[Contender], Cost]"
+    by: tuple[By, ...] = (By.GATEWAY,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,30 +174,27 @@ def _sleep_until(moment_ns: int) -> None:
     time.sleep(max(0.0, (moment_ns - time.monotonic_ns()) / 1e9))
 
 
-def gateway_loads(program: Path, *, full: bool) -> Mapping[str, Callable[[Contender], Cost]]:
-    """The loads by name; `full` is longer and larger."""
+def gateway_loads(program: Path, *, full: bool) -> Mapping[str, Load]:
+    """The loads by name; `full` is longer."""
     seconds = 20.0 if full else 5.0
+
+    def live(sessions: int, clients: int, rate: float) -> Callable[[Contender], Cost]:
+        return paced(
+            sessions=sessions, clients=clients, rate=rate, seconds=seconds, program=program
+        )
+
+    def storm(sessions: int) -> Callable[[Contender], Cost]:
+        return backlog(sessions=sessions, clients=2000, events=500, program=program)
+
     return {
-        "1 x 1,000 at 20/s": paced(
-            sessions=1, clients=1000, rate=20, seconds=seconds, program=program
+        "1 x 1,000 at 20/s": Load(live(1, 1000, 20), (By.GATEWAY, By.WITH_REDIS)),
+        "1 x 1,000 at 300/s": Load(live(1, 1000, 300), (By.GATEWAY, By.WITH_REDIS)),
+        "1,000 x 1 at 5,000/s": Load(live(1000, 1000, 5000), (By.GATEWAY, By.WITH_REDIS)),
+        "backlog of 1,000, 1 x 1,000": Load(
+            backlog(sessions=1, clients=1000, events=1000, program=program)
         ),
-        "1 x 1,000 at 300/s": paced(
-            sessions=1, clients=1000, rate=300, seconds=seconds, program=program
-        ),
-        "1,000 x 1 at 5,000/s": paced(
-            sessions=1000, clients=1000, rate=5000, seconds=seconds, program=program
-        ),
-        "backlog of 1,000, 1 x 1,000": backlog(
-            sessions=1, clients=1000, events=1000, program=program
-        ),
-        "storm of 2,000, each 500 behind, 1 session": backlog(
-            sessions=1, clients=2000, events=500, program=program
-        ),
-        "storm of 2,000, each 500 behind, 100 sessions": backlog(
-            sessions=100, clients=2000, events=500, program=program
-        ),
-        "storm of 2,000, each 500 behind, 2,000 sessions": backlog(
-            sessions=2000, clients=2000, events=500, program=program
-        ),
-        "5,000 idle": idle(clients=5000, program=program),
+        "storm of 2,000, each 500 behind, 1 session": Load(storm(1), (By.WALL, By.GATEWAY)),
+        "storm of 2,000, each 500 behind, 100 sessions": Load(storm(100), (By.WALL, By.GATEWAY)),
+        "storm of 2,000, each 500 behind, 2,000 sessions": Load(storm(2000), (By.WALL, By.GATEWAY)),
+        "5,000 idle": Load(idle(clients=5000, program=program), (By.ACCEPT, By.MEMORY)),
     }

@@ -17,11 +17,10 @@ DRIP = Path(__file__).parents[1] / "drip.py"
 
 # Limits are on and far away: 16,000 is what fits into the descriptors that a process has here.
 SETTINGS = {
-    "HOLDFAST_GATEWAY_STREAMS_MAX": "16000",
-    "HOLDFAST_GATEWAY_STREAMS_PER_SESSION_MAX": "0",
-    "HOLDFAST_GATEWAY_LOG_LEVEL": "warning",
-    "HOLDFAST_ORCHESTRATOR_SESSIONS_MAX": "2500",
-    "HOLDFAST_ORCHESTRATOR_LOG_LEVEL": "warning",
+    "HOLDFAST_STREAMS_MAX": "16000",
+    "HOLDFAST_STREAMS_PER_SESSION_MAX": "0",
+    "HOLDFAST_SESSIONS_MAX": "2500",
+    "HOLDFAST_LOG_LEVEL": "warning",
 }
 
 # Runs are asked for by so many at a time.
