@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from holdfast.client import AnswerInvalid, Holdfast, Reset
-from holdfast.events.fold import apply, empty_state, to_json, to_plain
+from holdfast.events.fold import FOLD_VERSION, apply, empty_state, to_json, to_plain
 from holdfast.events.fold.state import State
 from holdfast.events.recorded import RecordedEvent
 from tests.client.scripted import QuickClock, Reply, Request, Scripted, body, control, frame
@@ -128,7 +128,7 @@ async def test_a_state_behind_the_stream_is_asked_for_again_and_then_refused():
             await anext(live)
 
 
-@pytest.mark.parametrize("answer", [{}, {"fold_version": 99}, {"fold_version": 1}])
+@pytest.mark.parametrize("answer", [{}, {"fold_version": 99}, {"fold_version": FOLD_VERSION}])
 async def test_a_state_that_cannot_be_kept_is_refused(answer: dict[str, int]):
     async def strange(request: Request, reply: Reply) -> None:
         await reply.status(200, orjson.dumps(answer))

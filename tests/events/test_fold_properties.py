@@ -147,7 +147,7 @@ def test_every_handler_leaves_a_mark(type_: str) -> None:
 def test_a_snapshot_of_another_fold_is_of_no_use() -> None:
     plain = {**to_plain(empty_state()), "fold_version": FOLD_VERSION + 1}
 
-    with pytest.raises(ValueError, match="fold version 2"):
+    with pytest.raises(ValueError, match="fold version 3"):
         from_plain(plain)
 
 

@@ -206,3 +206,36 @@ def test_both_forget_the_same_entries(twin: Twin) -> None:
     )
 
     assert twin.fold(story) == state_json(story)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_both_forget_the_same_entries_of_a_heavy_history(twin: Twin, seed: int) -> None:
+    """Texts beyond ASCII, JSON, entries that are replaced: what each weighs is the same in both."""
+    dice = random.Random(seed)
+    events: list[Emission] = []
+    for n in range(150):
+        text = dice.choice(["x", "é", "漢", "🜂"]) * dice.randint(10_000, 60_000)
+        json_value: Any = {"a": [text, 1.5, None, {"é": [True] * dice.randint(0, 5_000)}]}
+        name = f"n{dice.randrange(100)}"
+        events += dice.choice(
+            [
+                [at(c.MessageCompleted(message_id=name, content=text, duration_ms=1))],
+                [at(c.ReasoningDelta(reasoning_id=name, text=text))],
+                [at(c.ToolStarted(call_id=name, name="t", args=json_value))],
+                [
+                    at(
+                        c.ComponentRendered(
+                            component_id=name, component_type="x", content=json_value
+                        )
+                    )
+                ],
+                [at(c.StateUpdated(changes={name: json_value}))],
+                [at(c.RunCompleted(result=json_value, duration_ms=n))],
+            ]
+        )
+    story = log(events)
+
+    state = state_json(story)
+
+    assert state["forgotten"]
+    assert twin.fold(story) == state

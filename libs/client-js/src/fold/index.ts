@@ -4,7 +4,8 @@
  *
  * What it says of a run that was interrupted and taken over is what it would say had nothing happened. No sequence of
  * valid events makes it fail, and a type that it doesn't know changes nothing but the seq. Nothing grows without a
- * bound: beyond it the oldest entry of its kind goes and `forgotten` counts it.
+ * bound, neither in entries nor in what they weigh: beyond it the oldest entry of its kind goes and `forgotten` counts
+ * it.
  */
 
 import type { MessageView } from "../answers.js";
@@ -14,7 +15,7 @@ import { PLANNING } from "./planning.js";
 import { RUNNING } from "./running.js";
 import { SAYING } from "./saying.js";
 import { SHOWING } from "./showing.js";
-import { emptyState, type Folding, INSIDE } from "./state.js";
+import { emptyState, type Folding, INSIDE, trim } from "./state.js";
 import { WORKING } from "./working.js";
 
 const HANDLERS = new Map<string, Handler>(
@@ -34,6 +35,7 @@ export function apply(state: Folding, event: Recorded): Folding {
   if (handle) {
     if (fields.session.session_id === null) fields.session = { ...fields.session, session_id: event.session_id };
     handle(inside, event, event.data);
+    trim(inside);
   }
   return state;
 }

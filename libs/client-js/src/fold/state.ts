@@ -6,10 +6,16 @@ import { Shared } from "./shared.js";
 import { Table } from "./table.js";
 
 /** Another version folds the same events into another state: snapshots of it are of no use. */
-export const FOLD_VERSION = 1;
+export const FOLD_VERSION = 2;
 
 /** Notices are for the moment; the last hundred are two screens of them. */
 export const NOTICES_MAX = 100;
+
+/**
+ * Beyond this weight of all tables together the heaviest one forgets its oldest entry: the server's bound, some 4 MB of
+ * JSON. Longer histories are read from the log, page by page.
+ */
+export const WEIGHT_MAX = 4 * 1024 * 1024;
 
 const OPEN = new Set(["queued", "pending", "running", "retrying", "waiting"]);
 
@@ -84,6 +90,16 @@ export function emptyState(): Folding {
 
 /** The tables, in the order in which they are told. */
 export const TABLES = Object.keys(newTables()) as (keyof Entries)[];
+
+/** Lets the oldest entries of the heaviest tables go until all together are light enough. */
+export function trim(inside: Inside): void {
+  const weights = () => TABLES.reduce((sum, name) => sum + inside[name].weight, 0);
+  while (weights() > WEIGHT_MAX) {
+    // Of two that weigh the same, the one that is told first.
+    const heaviest = TABLES.reduce((best, name) => (inside[name].weight > inside[best].weight ? name : best));
+    inside[heaviest].forget();
+  }
+}
 
 /** Forgets everything but the seq and the session's id. */
 export function clear(inside: Inside): void {

@@ -1,9 +1,8 @@
 /** Entries of one kind by key, in order of first appearance. */
 
-/**
- * A table forgets its oldest entry beyond this and counts it: the server's bound, 10,000 messages of 500 bytes are the
- * 5 MB that one answer may weigh. Longer histories are read from the log, page by page.
- */
+import { gained } from "./weight.js";
+
+/** A table forgets its oldest entry beyond this and counts it: the server's bound. */
 export const ENTRIES_MAX = 10_000;
 
 /** An entry's key as a Map can have it: several fields are one string that no other combination gives. */
@@ -17,6 +16,7 @@ export class Table<E extends { readonly run_id: string | null }> {
   readonly all = new Map<unknown, E>();
   readonly open = new Map<unknown, E>();
   forgotten = 0;
+  weight = 0;
   #list: readonly E[] | null = null;
 
   constructor(
@@ -37,18 +37,25 @@ export class Table<E extends { readonly run_id: string | null }> {
   put(entry: E): void {
     const key = keyOf(...this.key.map((name) => entry[name]));
     this.#list = null;
+    this.weight += gained(entry, this.all.get(key));
     this.all.set(key, entry);
     if (this.isOpen(entry)) this.open.set(key, entry);
     else this.open.delete(key);
-    if (this.all.size > ENTRIES_MAX) {
-      this.drop(this.all.keys().next().value);
-      this.forgotten++;
-    }
+    if (this.all.size > ENTRIES_MAX) this.forget();
+  }
+
+  /** Lets the oldest entry go, and counts it. */
+  forget(): void {
+    this.drop(this.all.keys().next().value);
+    this.forgotten++;
   }
 
   /** Takes out the entry of this key (see `keyOf`), if it is there. */
   drop(key: unknown): void {
+    const entry = this.all.get(key);
+    if (!entry) return;
     this.#list = null;
+    this.weight -= gained(entry, undefined);
     this.all.delete(key);
     this.open.delete(key);
   }
@@ -63,5 +70,6 @@ export class Table<E extends { readonly run_id: string | null }> {
     this.all.clear();
     this.open.clear();
     this.forgotten = 0;
+    this.weight = 0;
   }
 }

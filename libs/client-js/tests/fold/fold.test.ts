@@ -160,5 +160,5 @@ it("passes over types that it doesn't know, whatever they are called", () => {
 });
 
 it("refuses a state that another version of the fold made", () => {
-  expect(() => fromPlain({ ...toPlain(emptyState()), fold_version: 2 })).toThrow(/fold version 2; this one is 1/);
+  expect(() => fromPlain({ ...toPlain(emptyState()), fold_version: 3 })).toThrow(/fold version 3; this one is 2/);
 });

@@ -266,7 +266,7 @@ it("folds from the first event if asked to, or if the gateway's fold is another"
 
   const other = new Rig();
   await used(other);
-  await during(async () => other.latest("/state").status(200, { ...stateOf(started), fold_version: 2 }));
+  await during(async () => other.latest("/state").status(200, { ...stateOf(started), fold_version: 3 }));
 
   expect(other.latest("/stream").url.searchParams.get("after")).toBeNull();
   expect(now().state.seq).toBe(0);

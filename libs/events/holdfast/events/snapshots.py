@@ -7,9 +7,9 @@ outlives what it was made of: an erasure takes it along.
 from dataclasses import dataclass
 from typing import Protocol
 
-# A state of 10,000 messages of 500 bytes is 5 MB. What is larger is folded anew each time: rare, and each write of it
-# would be as large as 20,000 events.
-SNAPSHOT_BYTES_MAX = 8 * 1024 * 1024
+# The heaviest state (see `fold.state`): 5 Mi units of three bytes each, where texts aren't ASCII. An ordinary long one
+# is 4 to 5 MB, written once in thousands of events.
+SNAPSHOT_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ happened, apart from what only an interruption can change (`without_attempts` na
   open: messages are marked `cut`, the rest is `failed` or `cancelled` with the run, questions are
   no longer asked.
 
-Nothing grows without a bound: see the constants in `state`. Beyond them the oldest entry of its
-kind goes and `forgotten` counts it.
+Nothing grows without a bound, neither in entries nor in what they weigh: see the constants in
+`state`. Beyond them the oldest entry of its kind goes and `forgotten` counts it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -67,6 +67,7 @@ def apply(state: State, recorded: RecordedEvent) -> None:
         if state.session["session_id"] is None:
             state.session["session_id"] = envelope["session_id"]
         handler(state, envelope, envelope["data"])
+        state.trim()
 
 
 def fold(events: Iterable[RecordedEvent]) -> State:

@@ -26,8 +26,13 @@ def _plan(state: State, env: dict[str, Any], plan_id: str) -> Plan:
 def plan_created(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """A plan is made or made anew: tasks of the earlier one that nobody began are gone."""
     entry = _plan(state, env, data["plan_id"])
-    entry["title"], entry["items"] = data.get("title"), data.get("items", [])
-    entry["status"], entry["error"] = "created", None
+    state.plans.change(
+        entry,
+        title=data.get("title"),
+        items=data.get("items", []),
+        status="created",
+        error=None,
+    )
     run_id, planned = env.get("run_id"), {item["task_id"] for item in entry["items"]}
     for task in state.tasks.open_of(run_id):
         if (
@@ -38,13 +43,13 @@ def plan_created(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
             state.tasks.drop((run_id, task["task_id"]))
     for item in entry["items"]:
         task = _task(state, env, item["task_id"], "pending")
-        task["plan_id"], task["title"] = data["plan_id"], item["title"]
+        state.tasks.change(task, plan_id=data["plan_id"], title=item["title"])
 
 
 def plan_failed(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """There is no plan, or it can't be carried out."""
     entry = _plan(state, env, data["plan_id"])
-    entry["status"], entry["error"] = "failed", data["error"]
+    state.plans.change(entry, status="failed", error=data["error"])
 
 
 def _task(state: State, env: dict[str, Any], task_id: str, status: str) -> Task:
@@ -70,20 +75,28 @@ def task_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
     """Work on the task begins, or begins again after it failed."""
     entry = _task(state, env, data["task_id"], "running")
     if entry["status"] != "completed":
-        entry["title"] = data.get("title") or entry["title"]
-        entry["status"], entry["error"], entry["reason"] = "running", None, None
-        entry["duration_ms"] = None
-        state.tasks.settle(entry)
+        state.tasks.change(
+            entry,
+            title=data.get("title") or entry["title"],
+            status="running",
+            error=None,
+            reason=None,
+            duration_ms=None,
+        )
 
 
 def task_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The task is completed, failed or cancelled."""
     status = env["type"].partition(".")[2]
     entry = _task(state, env, data["task_id"], status)
-    entry["status"], entry["reason"] = status, data.get("reason")
-    entry["result"], entry["error"] = data.get("result"), data.get("error")
-    entry["duration_ms"] = data.get("duration_ms")
-    state.tasks.settle(entry)
+    state.tasks.change(
+        entry,
+        status=status,
+        reason=data.get("reason"),
+        result=data.get("result"),
+        error=data.get("error"),
+        duration_ms=data.get("duration_ms"),
+    )
 
 
 HANDLERS = {

@@ -54,10 +54,10 @@ def run_of(state: State, env: dict[str, Any], status: str = "running") -> Run:
     return entry
 
 
-def _set_status(run: Run, status: str) -> None:
+def _set_status(state: State, run: Run, status: str) -> None:
     """Move a run on, unless it has ended: that is for good."""
     if run["status"] in OPEN_STATUSES:
-        run["status"] = status
+        state.runs.change(run, status=status)
 
 
 def command_accepted(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
@@ -69,9 +69,14 @@ def command_accepted(state: State, env: dict[str, Any], data: dict[str, Json]) -
 def run_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The first attempt begins. A root run's stage and progress are the session's from here on."""
     run = run_of(state, env)
-    run["workflow"], run["workflow_version"] = data["workflow"], data["workflow_version"]
-    run["attempt"], run["started_ts"] = env.get("attempt"), env["ts"]
-    _set_status(run, "running")
+    state.runs.change(
+        run,
+        workflow=data["workflow"],
+        workflow_version=data["workflow_version"],
+        attempt=env.get("attempt"),
+        started_ts=env["ts"],
+    )
+    _set_status(state, run, "running")
     if run["parent_run_id"] is None:
         state.stage = state.progress = None
 
@@ -79,29 +84,34 @@ def run_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> Non
 def run_resumed(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """Another attempt goes on; whatever is open stays open."""
     run = run_of(state, env)
-    run["attempt"] = env.get("attempt")
-    _set_status(run, "running")
+    state.runs.change(run, attempt=env.get("attempt"))
+    _set_status(state, run, "running")
     if run["status"] == "running":
-        run["error"] = None
+        state.runs.change(run, error=None)
 
 
 def run_retrying(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The attempt failed; the run waits for the next one."""
     run = run_of(state, env)
-    _set_status(run, "waiting")
+    _set_status(state, run, "waiting")
     if run["status"] == "waiting":
-        run["error"] = data["error"]
+        state.runs.change(run, error=data["error"])
 
 
 def run_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The run ends, and with it everything of it that was open."""
     run = run_of(state, env)
     if run["status"] in OPEN_STATUSES:
-        run["status"] = env["type"].partition(".")[2]
-        run["result"], run["error"] = data.get("result"), data.get("error")
-        run["reason"], run["usage"] = data.get("reason"), data.get("usage")
-        run["duration_ms"], run["ended_ts"] = data.get("duration_ms"), env["ts"]
-        state.runs.settle(run)
+        state.runs.change(
+            run,
+            status=env["type"].partition(".")[2],
+            result=data.get("result"),
+            error=data.get("error"),
+            reason=data.get("reason"),
+            usage=data.get("usage"),
+            duration_ms=data.get("duration_ms"),
+            ended_ts=env["ts"],
+        )
     # What a completed run left open was never going to be finished either: cancelled.
     _close(state, run["run_id"], "failed" if run["status"] == "failed" else "cancelled")
 
@@ -119,7 +129,7 @@ def _close(state: State, run_id: str | None, status: str) -> None:
 def input_requested(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The run waits for a person."""
     run = run_of(state, env)
-    _set_status(run, "waiting")
+    _set_status(state, run, "waiting")
     if run["status"] == "waiting":
         state.pending_inputs.put(
             {
@@ -137,21 +147,22 @@ def input_settled(state: State, env: dict[str, Any], data: dict[str, Json]) -> N
     state.pending_inputs.drop(data["input_id"])
     run = run_of(state, env)
     if not state.pending_inputs.open_of(run["run_id"]):
-        _set_status(run, "running")
+        _set_status(state, run, "running")
 
 
 def stage_changed(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The run entered another stage."""
     run = run_of(state, env)
-    run["stage"] = data["to"]
+    state.runs.change(run, stage=data["to"])
     state.stage = {"run_id": run["run_id"], "from": data.get("from"), "to": data["to"]}
 
 
 def progress_updated(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The run tells how far it is."""
     run = run_of(state, env)
-    run["progress"] = {"fraction": data["fraction"], "label": data.get("label")}
-    state.progress = {"run_id": run["run_id"], **run["progress"]}
+    told = {"fraction": data["fraction"], "label": data.get("label")}
+    state.runs.change(run, progress=told)
+    state.progress = {"run_id": run["run_id"], **told}
 
 
 HANDLERS = {

@@ -21,6 +21,11 @@ def place(env: dict[str, Any]) -> Entry:
     }
 
 
+def grown(text: str, delta: str) -> str:
+    """Return a text with a delta at its end, unless it has reached its bound."""
+    return text + delta if len(text) < TEXT_CHARS_MAX else text
+
+
 def _message(state: State, env: dict[str, Any], message_id: str) -> Message:
     entry = state.messages.all.get(message_id)
     if entry is None:
@@ -45,29 +50,35 @@ def message_started(state: State, env: dict[str, Any], data: dict[str, Json]) ->
     """A message begins, or is announced once more by a new attempt."""
     entry = _message(state, env, data["message_id"])
     if not entry["complete"]:
-        entry["role"] = data.get("role", "assistant")
-        entry["content_type"] = data.get("content_type", "text/plain")
-        entry["withdrawn"] = False
+        state.messages.change(
+            entry,
+            role=data.get("role", "assistant"),
+            content_type=data.get("content_type", "text/plain"),
+            withdrawn=False,
+        )
 
 
 def message_delta(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """A piece of a message arrives, perhaps without its start."""
     entry = _message(state, env, data["message_id"])
     if not entry["complete"]:
-        entry["withdrawn"] = False
-        if len(entry["content"]) < TEXT_CHARS_MAX:
-            entry["content"] += data["text"]
+        text = grown(entry["content"], data["text"])
+        state.messages.change(entry, content=text, withdrawn=False)
 
 
 def message_completed(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The whole message is there."""
     entry = _message(state, env, data["message_id"])
-    entry["role"] = data.get("role", "assistant")
-    entry["content"] = data["content"]
-    entry["content_type"] = data.get("content_type", "text/plain")
-    entry["duration_ms"] = data.get("duration_ms")
-    entry["complete"], entry["cut"], entry["withdrawn"] = True, False, False
-    state.messages.settle(entry)
+    state.messages.change(
+        entry,
+        role=data.get("role", "assistant"),
+        content=data["content"],
+        content_type=data.get("content_type", "text/plain"),
+        duration_ms=data.get("duration_ms"),
+        complete=True,
+        cut=False,
+        withdrawn=False,
+    )
 
 
 def _reasoning(state: State, env: dict[str, Any], reasoning_id: str) -> Reasoning:
@@ -91,25 +102,28 @@ def reasoning_started(state: State, env: dict[str, Any], data: dict[str, Json]) 
     """A thought begins, or is announced once more by a new attempt."""
     entry = _reasoning(state, env, data["reasoning_id"])
     if not entry["complete"]:
-        entry["withdrawn"] = False
+        state.reasoning.change(entry, withdrawn=False)
 
 
 def reasoning_delta(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """A piece of a thought arrives, perhaps without its start."""
     entry = _reasoning(state, env, data["reasoning_id"])
     if not entry["complete"]:
-        entry["withdrawn"] = False
-        if len(entry["content"]) < TEXT_CHARS_MAX:
-            entry["content"] += data["text"]
+        text = grown(entry["content"], data["text"])
+        state.reasoning.change(entry, content=text, withdrawn=False)
 
 
 def reasoning_completed(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The whole thought is there."""
     entry = _reasoning(state, env, data["reasoning_id"])
-    entry["content"] = data["content"]
-    entry["duration_ms"] = data.get("duration_ms")
-    entry["complete"], entry["cut"], entry["withdrawn"] = True, False, False
-    state.reasoning.settle(entry)
+    state.reasoning.change(
+        entry,
+        content=data["content"],
+        duration_ms=data.get("duration_ms"),
+        complete=True,
+        cut=False,
+        withdrawn=False,
+    )
 
 
 HANDLERS = {

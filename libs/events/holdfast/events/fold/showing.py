@@ -4,7 +4,7 @@ from typing import Any
 
 from holdfast.events.fold.entries import Json
 from holdfast.events.fold.saying import place
-from holdfast.events.fold.state import SHARED_KEYS_MAX, State
+from holdfast.events.fold.state import State
 
 
 def component_rendered(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
@@ -50,22 +50,15 @@ def artifact_created(state: State, env: dict[str, Any], data: dict[str, Json]) -
 
 def state_snapshot(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The shared state is this."""
-    state.shared = {}
-    _share(state, data["state"])
+    state.shared, state.shared_weight = {}, 0
+    state.share(data["state"])
 
 
 def state_updated(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """Some keys of the shared state changed; null removes one."""
     for key in [key for key, value in data["changes"].items() if value is None]:
-        state.shared.pop(key, None)
-    _share(state, {k: v for k, v in data["changes"].items() if v is not None})
-
-
-def _share(state: State, values: dict[str, Json]) -> None:
-    # Copied key by key: the values belong to the event, the mapping must not.
-    state.shared.update(values)
-    while len(state.shared) > SHARED_KEYS_MAX:
-        del state.shared[next(iter(state.shared))]
+        state.unshare(key)
+    state.share({k: v for k, v in data["changes"].items() if v is not None})
 
 
 def checkpoint_saved(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:

@@ -28,17 +28,24 @@ from holdfast.events.fold.entries import (
     Task,
     ToolCall,
 )
+from holdfast.events.fold.weight import entry_weight, weight
 
-# A table forgets its oldest entry beyond this and counts it in `forgotten`: 10,000 messages of 500
-# bytes are 5 MB, which is what one answer may weigh. Longer histories are read from the log, page
-# by page.
+# A table forgets its oldest entry beyond this and counts it in `forgotten`.
 ENTRIES_MAX = 10_000
+
+# And beyond this weight of all tables together the heaviest one forgets: that leaves the newest
+# 1,000 answers of a page each. A state is some 4 MB of JSON at most, of texts that aren't ASCII
+# three times that: it fits a snapshot, and an answer. Longer histories are read from the log, page
+# by page.
+WEIGHT_MAX = 4 * 1024 * 1024
 
 # Notices are for the moment; the last hundred are two screens of them.
 NOTIFICATIONS_MAX = 100
 
-# Keys of the shared state. One snapshot event must hold it whole, so a real one is far smaller.
+# Keys of the shared state, and their weight: one snapshot event must hold it whole, so a real one is
+# smaller. (JSON weighs four units for a byte at most: a number of one digit and its comma.)
 SHARED_KEYS_MAX = 10_000
+SHARED_WEIGHT_MAX = 4 * EVENT_BYTES_MAX
 
 # Code points of a text made of deltas, in every language. The whole text must fit one event to be
 # completed, so more is never shown whole; unbounded, an endless delta stream would also cost
@@ -51,9 +58,12 @@ E = TypeVar("E", bound=Mapping[str, Any])
 
 
 class Table(Generic[E]):
-    """Entries of one kind by key. Those that something may still happen to also stand in `open`."""
+    """Entries of one kind by key. Those that something may still happen to also stand in `open`.
 
-    __slots__ = ("_is_open", "_key", "all", "forgotten", "open")
+    An entry that is in the table is changed by `change` alone, which keeps account of its weight.
+    """
+
+    __slots__ = ("_is_open", "_key", "all", "forgotten", "open", "weight")
 
     def __init__(self, *key: str, is_open: "Callable[[Any], bool]") -> None:
         self._key = itemgetter(*key)
@@ -61,32 +71,44 @@ class Table(Generic[E]):
         self.all: dict[Hashable, E] = {}
         self.open: dict[Hashable, E] = {}
         self.forgotten = 0
+        self.weight = 0
 
     def put(self, entry: E) -> E:
         """Add a new entry at the end, or replace in place the one that has its key; return it."""
         key = self._key(entry)
+        replaced = self.all.get(key)
+        self.weight += entry_weight(entry) - (entry_weight(replaced) if replaced else 0)
         self.all[key] = entry
+        self._settle(key, entry)
+        if len(self.all) > ENTRIES_MAX:
+            self.forget()
+        return entry
+
+    def change(self, entry: E, **fields: Json) -> None:
+        """Set fields of an entry of this table, in place."""
+        changed = cast("dict[str, Json]", entry)
+        for name, value in fields.items():
+            self.weight += weight(value) - weight(changed[name])
+            changed[name] = value
+        self._settle(self._key(entry), entry)
+
+    def drop(self, key: Hashable) -> None:
+        """Take an entry out, if it is there."""
+        entry = self.all.pop(key, None)
+        if entry is not None:
+            self.weight -= entry_weight(entry)
+            self.open.pop(key, None)
+
+    def forget(self) -> None:
+        """Let the oldest entry go, and count it."""
+        self.drop(next(iter(self.all)))
+        self.forgotten += 1
+
+    def _settle(self, key: Hashable, entry: E) -> None:
         if self._is_open(entry):
             self.open[key] = entry
         else:
             self.open.pop(key, None)
-        if len(self.all) > ENTRIES_MAX:
-            self.drop(next(iter(self.all)))
-            self.forgotten += 1
-        return entry
-
-    def drop(self, key: Hashable) -> None:
-        """Take an entry out, if it is there."""
-        self.all.pop(key, None)
-        self.open.pop(key, None)
-
-    def settle(self, entry: E) -> None:
-        """Note that an entry of this table was opened or closed in place."""
-        key = self._key(entry)
-        if not self._is_open(entry):
-            self.open.pop(key, None)
-        elif self.all.get(key) is entry:
-            self.open[key] = entry
 
     def open_of(self, run_id: str | None) -> list[E]:
         """Return the open entries of a run."""
@@ -95,8 +117,7 @@ class Table(Generic[E]):
     def close(self, run_id: str | None, mark: str, value: Json) -> None:
         """Close all that is open of a run by setting `mark`."""
         for entry in self.open_of(run_id):
-            cast("dict[str, Json]", entry)[mark] = value
-            self.settle(entry)
+            self.change(entry, **{mark: value})
 
 
 def _by_status(entry: Any) -> bool:
@@ -141,6 +162,7 @@ class State:
     progress: Json = None
     checkpoint: Json = None
     shared: dict[str, Json] = field(default_factory=dict[str, Json])
+    shared_weight: int = 0
     notifications: deque[Notification] = field(
         default_factory=lambda: deque[Notification](maxlen=NOTIFICATIONS_MAX)
     )
@@ -174,6 +196,47 @@ class State:
     artifacts: Table[Artifact] = field(
         default_factory=lambda: Table("run_id", "artifact_id", is_open=_never)
     )
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All tables, in the order in which they are told."""
+        return (
+            self.runs,
+            self.messages,
+            self.reasoning,
+            self.steps,
+            self.agents,
+            self.llm_calls,
+            self.tools,
+            self.plans,
+            self.tasks,
+            self.components,
+            self.pending_inputs,
+            self.artifacts,
+        )
+
+    def trim(self) -> None:
+        """Let the oldest entries of the heaviest tables go until all together are light enough."""
+        tables = self.tables
+        while sum(table.weight for table in tables) > WEIGHT_MAX:
+            # Of two that weigh the same, the one that is told first.
+            max(tables, key=lambda table: table.weight).forget()
+
+    def share(self, values: Mapping[str, Json]) -> None:
+        """Set keys of the shared state; beyond its bounds the oldest go."""
+        # Key by key: the values belong to the event, the mapping must not.
+        for key, value in values.items():
+            if key in self.shared:
+                self.shared_weight -= weight(key) + weight(self.shared[key])
+            self.shared_weight += weight(key) + weight(value)
+            self.shared[key] = value
+        while len(self.shared) > SHARED_KEYS_MAX or self.shared_weight > SHARED_WEIGHT_MAX:
+            self.unshare(next(iter(self.shared)))
+
+    def unshare(self, key: str) -> None:
+        """Take a key of the shared state out, if it is there."""
+        if key in self.shared:
+            self.shared_weight -= weight(key) + weight(self.shared.pop(key))
 
     def clear(self) -> None:
         """Forget everything but the seq and the session's id."""

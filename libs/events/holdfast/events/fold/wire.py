@@ -11,9 +11,9 @@ from holdfast.events.fold.state import NOTIFICATIONS_MAX, TABLES, State, Table
 
 # Raised when the same events would fold into another state; snapshots of other versions are then
 # of no use.
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
-_PLAIN_FIELDS = ("seq", "session", "stage", "progress", "checkpoint", "shared")
+_PLAIN_FIELDS = ("seq", "session", "stage", "progress", "checkpoint")
 
 
 def to_plain(state: State) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def to_plain(state: State) -> dict[str, Any]:
     plain: dict[str, Any] = {"fold_version": FOLD_VERSION}
     for name in _PLAIN_FIELDS:
         plain[name] = getattr(state, name)
+    plain["shared"] = state.shared
     plain["notifications"] = list(state.notifications)
     forgotten: dict[str, int] = {}
     for name in TABLES:
@@ -47,6 +48,7 @@ def from_plain(plain: Mapping[str, Any]) -> State:
     state = State()
     for name in _PLAIN_FIELDS:
         setattr(state, name, plain[name])
+    state.share(plain["shared"])
     state.notifications = deque(plain["notifications"], NOTIFICATIONS_MAX)
     for name in TABLES:
         table = cast("Table[Any]", getattr(state, name))

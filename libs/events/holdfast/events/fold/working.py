@@ -6,8 +6,8 @@ What is completed is for good: a repeated start changes nothing. What failed may
 from typing import Any, TypeVar
 
 from holdfast.events.fold.entries import Agent, Json, LlmCall, Message, Reasoning, Step, ToolCall
-from holdfast.events.fold.saying import place
-from holdfast.events.fold.state import TEXT_CHARS_MAX, State, Table
+from holdfast.events.fold.saying import grown, place
+from holdfast.events.fold.state import State, Table
 
 T = TypeVar("T", Message, Reasoning)
 C = TypeVar("C", LlmCall, ToolCall)
@@ -24,29 +24,31 @@ def reopen(state: State, run_id: str | None, step: str | None) -> None:
 def _reopen_texts(table: Table[T], run_id: str | None, step: str | None) -> None:
     for entry in table.all.values():
         if entry["run_id"] == run_id and entry["step"] == step:
-            entry["complete"] = entry["cut"] = False
-            table.settle(entry)
+            table.change(entry, complete=False, cut=False)
 
 
 def _reopen_calls(table: Table[C], run_id: str | None, step: str | None) -> None:
     for call in table.all.values():
         if call["run_id"] == run_id and call["step"] == step:
-            call["status"] = "running"
-            table.settle(call)
+            table.change(call, status="running")
 
 
 def withdraw(state: State, run_id: str | None, step: str | None) -> None:
     """Empty what is unfinished under a step, until its next try goes on with it."""
-    for said in (state.messages, state.reasoning):
-        for entry in said.open_of(run_id):
-            if entry["step"] == step:
-                entry["content"], entry["withdrawn"] = "", True
+    _withdraw_texts(state.messages, run_id, step)
+    _withdraw_texts(state.reasoning, run_id, step)
     for call in state.llm_calls.open_of(run_id):
         if call["step"] == step:
-            call["text"], call["withdrawn"] = "", True
+            state.llm_calls.change(call, text="", withdrawn=True)
     for call in state.tools.open_of(run_id):
         if call["step"] == step:
-            call["progress"], call["withdrawn"] = None, True
+            state.tools.change(call, progress=None, withdrawn=True)
+
+
+def _withdraw_texts(table: Table[T], run_id: str | None, step: str | None) -> None:
+    for entry in table.open_of(run_id):
+        if entry["step"] == step:
+            table.change(entry, content="", withdrawn=True)
 
 
 def sweep_withdrawn(state: State, run_id: str | None, step: str | None = None) -> None:
@@ -77,7 +79,7 @@ def _step(state: State, env: dict[str, Any], data: dict[str, Json]) -> Step:
                 "duration_ms": None,
             }
         )
-    entry["attempt"] = env.get("attempt")
+    state.steps.change(entry, attempt=env.get("attempt"))
     return entry
 
 
@@ -85,9 +87,7 @@ def step_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
     """The step's function is about to be called."""
     entry = _step(state, env, data)
     if entry["status"] != "completed":
-        entry["status"], entry["ended_ts"], entry["error"] = "running", None, None
-        entry["duration_ms"] = None
-        state.steps.settle(entry)
+        state.steps.change(entry, status="running", ended_ts=None, error=None, duration_ms=None)
 
 
 def step_restarted(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
@@ -103,18 +103,21 @@ def step_retrying(state: State, env: dict[str, Any], data: dict[str, Json]) -> N
     """The step will be tried again; what the failed try left unfinished is withdrawn."""
     entry = _step(state, env, data)
     if entry["status"] != "completed":
-        entry["status"], entry["error"] = "retrying", data["error"]
-        state.steps.settle(entry)
+        state.steps.change(entry, status="retrying", error=data["error"])
     withdraw(state, env.get("run_id"), env.get("step"))
 
 
 def step_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The step is completed or failed."""
     entry = _step(state, env, data)
-    entry["status"] = env["type"].partition(".")[2]
-    entry["result"], entry["error"] = data.get("result"), data.get("error")
-    entry["duration_ms"], entry["ended_ts"] = data.get("duration_ms"), env["ts"]
-    state.steps.settle(entry)
+    state.steps.change(
+        entry,
+        status=env["type"].partition(".")[2],
+        result=data.get("result"),
+        error=data.get("error"),
+        duration_ms=data.get("duration_ms"),
+        ended_ts=env["ts"],
+    )
     if entry["key"] is not None:
         sweep_withdrawn(state, entry["run_id"], entry["key"])
 
@@ -139,19 +142,27 @@ def _agent(state: State, env: dict[str, Any], name: str) -> Agent:
 def agent_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The agent takes its turn, its first or another."""
     entry = _agent(state, env, data["name"])
-    entry["role"] = data.get("role")
-    entry["status"], entry["result"], entry["error"] = "running", None, None
-    entry["step"], entry["duration_ms"] = env.get("step"), None
-    state.agents.settle(entry)
+    state.agents.change(
+        entry,
+        role=data.get("role"),
+        status="running",
+        result=None,
+        error=None,
+        step=env.get("step"),
+        duration_ms=None,
+    )
 
 
 def agent_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The agent's turn is completed or failed."""
     entry = _agent(state, env, data["name"])
-    entry["status"] = env["type"].partition(".")[2]
-    entry["result"], entry["error"] = data.get("result"), data.get("error")
-    entry["duration_ms"] = data.get("duration_ms")
-    state.agents.settle(entry)
+    state.agents.change(
+        entry,
+        status=env["type"].partition(".")[2],
+        result=data.get("result"),
+        error=data.get("error"),
+        duration_ms=data.get("duration_ms"),
+    )
 
 
 def _llm(state: State, env: dict[str, Any], call_id: str) -> LlmCall:
@@ -179,34 +190,38 @@ def llm_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> Non
     """The model is called, or called again after a failure."""
     entry = _llm(state, env, data["call_id"])
     if entry["status"] != "completed":
-        if entry["status"] != "running":
-            entry["text"] = ""
-        entry["model"] = data.get("model")
-        entry["status"], entry["error"], entry["duration_ms"] = "running", None, None
-        entry["withdrawn"] = False
-        state.llm_calls.settle(entry)
+        state.llm_calls.change(
+            entry,
+            text=entry["text"] if entry["status"] == "running" else "",
+            model=data.get("model"),
+            status="running",
+            error=None,
+            duration_ms=None,
+            withdrawn=False,
+        )
 
 
 def llm_delta(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """Raw text arrives from the model."""
     entry = _llm(state, env, data["call_id"])
     if entry["status"] == "running":
-        entry["withdrawn"] = False
-        if len(entry["text"]) < TEXT_CHARS_MAX:
-            entry["text"] += data["text"]
+        state.llm_calls.change(entry, text=grown(entry["text"], data["text"]), withdrawn=False)
 
 
 def llm_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The model call is completed or failed."""
     entry = _llm(state, env, data["call_id"])
-    entry["status"] = env["type"].partition(".")[2]
-    entry["model"] = data.get("model") or entry["model"]
-    entry["usage"], entry["error"] = data.get("usage"), data.get("error")
-    entry["finish_reason"] = data.get("finish_reason")
-    entry["duration_ms"] = data.get("duration_ms")
-    entry["time_to_first_token_ms"] = data.get("time_to_first_token_ms")
-    entry["withdrawn"] = False
-    state.llm_calls.settle(entry)
+    state.llm_calls.change(
+        entry,
+        status=env["type"].partition(".")[2],
+        model=data.get("model") or entry["model"],
+        usage=data.get("usage"),
+        error=data.get("error"),
+        finish_reason=data.get("finish_reason"),
+        duration_ms=data.get("duration_ms"),
+        time_to_first_token_ms=data.get("time_to_first_token_ms"),
+        withdrawn=False,
+    )
 
 
 def _tool(state: State, env: dict[str, Any], data: dict[str, Json]) -> ToolCall:
@@ -234,28 +249,38 @@ def tool_started(state: State, env: dict[str, Any], data: dict[str, Json]) -> No
     """The tool is called, or called again after a failure."""
     entry = _tool(state, env, data)
     if entry["status"] != "completed":
-        entry["name"], entry["args"] = data["name"], data.get("args")
-        entry["status"], entry["error"], entry["progress"] = "running", None, None
-        entry["duration_ms"], entry["withdrawn"] = None, False
-        state.tools.settle(entry)
+        state.tools.change(
+            entry,
+            name=data["name"],
+            args=data.get("args"),
+            status="running",
+            error=None,
+            progress=None,
+            duration_ms=None,
+            withdrawn=False,
+        )
 
 
 def tool_progress(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The tool tells how far it is."""
     entry = _tool(state, env, data)
     if entry["status"] == "running":
-        entry["progress"] = {"text": data.get("text"), "fraction": data.get("fraction")}
-        entry["withdrawn"] = False
+        told = {"text": data.get("text"), "fraction": data.get("fraction")}
+        state.tools.change(entry, progress=told, withdrawn=False)
 
 
 def tool_ended(state: State, env: dict[str, Any], data: dict[str, Json]) -> None:
     """The tool returned or raised."""
     entry = _tool(state, env, data)
-    entry["status"] = env["type"].partition(".")[2]
-    entry["result"], entry["error"] = data.get("result"), data.get("error")
-    entry["content_type"] = data.get("content_type")
-    entry["duration_ms"], entry["withdrawn"] = data.get("duration_ms"), False
-    state.tools.settle(entry)
+    state.tools.change(
+        entry,
+        status=env["type"].partition(".")[2],
+        result=data.get("result"),
+        error=data.get("error"),
+        content_type=data.get("content_type"),
+        duration_ms=data.get("duration_ms"),
+        withdrawn=False,
+    )
 
 
 HANDLERS = {
