@@ -16,6 +16,7 @@ from holdfast.orchestrator.settings import SAMPLES
 NAMES = (
     "HOLDFAST_HOST",
     "HOLDFAST_PORT",
+    "HOLDFAST_PROCESSES",
     "HOLDFAST_I_KNOW_THERE_IS_NO_AUTH",
     "HOLDFAST_UNSAFE_DEV",
     "HOLDFAST_WORKFLOWS",
@@ -76,6 +77,17 @@ def test_an_orchestrators_workflows_are_joined(service: Callable[[str], dict[str
     assert CliRunner().invoke(app, words).exit_code == 0
 
     assert seen == {"HOLDFAST_WORKFLOWS": "a.b,c", "argv": []}
+
+
+@pytest.mark.parametrize("name", ["gateway", "orchestrator"])
+def test_both_services_are_told_how_many_they_are(
+    service: Callable[[str], dict[str, Any]], name: str
+):
+    seen = service(f"holdfast.{name}.__main__")
+
+    assert CliRunner().invoke(app, [name, "--processes", "3"]).exit_code == 0
+
+    assert seen == {"HOLDFAST_PROCESSES": "3", "argv": []}
 
 
 @pytest.mark.parametrize("name", ["gateway", "orchestrator"])

@@ -12,7 +12,7 @@ os.environ["HOLDFAST_DATABASE_URL"], os.environ["HOLDFAST_REDIS_URL"] = "postgre
 import holdfast.orchestrator.__main__ as service
 service.LEAVE_S = 0.5
 
-async def serve(settings, *, on_started, on_draining):
+async def serve(settings, *, on_started, on_draining, link):
     {body}
 
 service.serve = serve

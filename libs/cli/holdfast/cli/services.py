@@ -20,6 +20,10 @@ UnsafeDevOption = Annotated[
     bool,
     typer.Option("--unsafe-dev", help="Accept a Postgres that may lose what it confirmed."),
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, max=64, help="How many, under one supervisor."),
+]
 HostOption = Annotated[str | None, typer.Option("--host", help="The address to listen on.")]
 
 
@@ -83,15 +87,23 @@ def gateway(
             "--i-know-there-is-no-auth", help="Allow an address that other machines can reach."
         ),
     ] = False,
+    processes: ProcessesOption = None,
     unsafe_dev: UnsafeDevOption = False,
 ) -> None:
-    """Run one gateway; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
+    """Run a gateway; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
+
+    With --processes several share the port: one for each core that it may use.
 
     \b
-    Example:
+    Examples:
       holdfast gateway --host 127.0.0.1 --port 8001
+      holdfast gateway --processes 4
     """
-    environment = {"HOLDFAST_HOST": host, "HOLDFAST_PORT": None if port is None else str(port)}
+    environment = {
+        "HOLDFAST_HOST": host,
+        "HOLDFAST_PORT": None if port is None else str(port),
+        "HOLDFAST_PROCESSES": None if processes is None else str(processes),
+    }
     if i_know_there_is_no_auth:
         environment["HOLDFAST_I_KNOW_THERE_IS_NO_AUTH"] = "1"
     _serve("holdfast.gateway.__main__", environment, extra="gateway", unsafe_dev=unsafe_dev)
@@ -102,15 +114,22 @@ def orchestrator(
         list[str] | None,
         typer.Option("--workflows", metavar="MODULE", help="A module of workflows; repeatable."),
     ] = None,
+    processes: ProcessesOption = None,
     unsafe_dev: UnsafeDevOption = False,
 ) -> None:
-    """Run one worker; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
+    """Run a worker; HOLDFAST_DATABASE_URL and HOLDFAST_REDIS_URL say where the log is.
+
+    With --processes several are looked after together: one for each core that it may use.
 
     \b
-    Example:
+    Examples:
       holdfast orchestrator --workflows my_company.workflows
+      holdfast orchestrator --processes 4
     """
-    environment = {"HOLDFAST_WORKFLOWS": ",".join(workflows) if workflows else None}
+    environment = {
+        "HOLDFAST_WORKFLOWS": ",".join(workflows) if workflows else None,
+        "HOLDFAST_PROCESSES": None if processes is None else str(processes),
+    }
     _serve(
         "holdfast.orchestrator.__main__", environment, extra="orchestrator", unsafe_dev=unsafe_dev
     )

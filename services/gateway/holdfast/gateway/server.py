@@ -63,18 +63,32 @@ def server_config(settings: Settings, app: Any) -> uvicorn.Config:
 class GatewayServer(uvicorn.Server):
     """A server that drains before it closes, and ends with exit code 0 when it was asked to end."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Callable[[], Gateway]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: Callable[[], Gateway],
+        *,
+        on_started: Callable[[], object] = lambda: None,
+        on_draining: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self._gateway = gateway
+        self._on_started, self._on_draining = on_started, on_draining
+        self._signalled = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; at the second signal, at once.
 
         uvicorn's own raises the signal again at the very end, so that an orderly end would look like a killed process.
+        Signals are counted apart from `should_exit`: a supervisor may have asked for the end before the first one.
         """
         del sig, frame
-        self.force_exit = self.should_exit
-        self.should_exit = True
+        self.force_exit = self._signalled
+        self._signalled = self.should_exit = True
+
+    def leave(self) -> None:
+        """End at once, streams or not; from any thread."""
+        self.force_exit = self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
@@ -85,6 +99,7 @@ class GatewayServer(uvicorn.Server):
                     # Accepted connections inherit it.
                     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             log.info("gateway.listening", host=self.config.host, port=self.port)
+            self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, drain the streams, then close what is left."""
@@ -92,6 +107,7 @@ class GatewayServer(uvicorn.Server):
         gateway.draining = True
         for server in self.servers:
             server.close()
+        self._on_draining()
         log.info("gateway.draining", streams=gateway.streams)
         drain = asyncio.ensure_future(gateway.drain())
         while not drain.done() and not self.force_exit:

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast.events.watchdog import BLOCKED_S_MAX
 from holdfast.gateway.address import Network
+from holdfast.processes.become import PROCESSES_MAX, refusal
 
 ENV_PREFIX = "HOLDFAST_"
 
@@ -45,6 +46,12 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(description="where Redis is: redis://:password@host:6379/0")
     host: str = Field(default="127.0.0.1", description="the address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="the port; 0 takes a free one")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=PROCESSES_MAX,
+        description="how many processes share the port; every limit is of each of them",
+    )
     i_know_there_is_no_auth: bool = Field(
         default=False, description="1 allows an address that other machines can reach"
     )
@@ -160,6 +167,13 @@ class Settings(BaseSettings):
     def networks(self) -> tuple[Network, ...]:
         """`proxies`, ready to be compared with."""
         return tuple(ipaddress.ip_network(proxy) for proxy in self.proxies)
+
+    @field_validator("processes")
+    @classmethod
+    def _possible(cls, value: int) -> int:
+        if (reason := refusal(value)) is not None:
+            raise ValueError(reason)
+        return value
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

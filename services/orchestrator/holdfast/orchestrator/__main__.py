@@ -3,6 +3,8 @@
 Exit codes: 0 after SIGTERM or SIGINT, 1 when something it needs is not there or it broke, 2 when it was told wrongly,
 70 when its event loop stood still for too long (see `holdfast.events.watchdog`), 75 when the database is not the log
 any more that it had opened: started again, it goes on with the one that is there.
+
+With HOLDFAST_PROCESSES above 1 it becomes the supervisor of so many workers, see `holdfast.processes`.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -19,6 +22,8 @@ from holdfast.events.errors import HoldfastError, LogChanged
 from holdfast.events.logs import configure_logging
 from holdfast.orchestrator.app import serve
 from holdfast.orchestrator.settings import OrchestratorSettings
+from holdfast.processes.become import become
+from holdfast.processes.link import Link
 
 EXIT_MISSING = 1
 EXIT_BROKEN = 1
@@ -69,6 +74,7 @@ def _last_words() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a worker until it is told to stop; return the exit code."""
+    link = Link.of_environment()
     given = sys.argv[1:] if argv is None else argv
     if given:
         wanted = {"-h", "--help"} & set(given)
@@ -81,11 +87,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             name = f"HOLDFAST_{problem['loc'][0]}".upper() if problem["loc"] else "settings"
             print(f"{name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - said to who starts it
         return EXIT_USAGE
+    if settings.processes > 1 and link is None:
+        _become_several(settings)
     configure_logging(settings.log_level.lower(), console=settings.log_format.lower() == "console")
-    return _run(settings)
+    return _run(settings, link)
 
 
-def _run(settings: OrchestratorSettings) -> int:
+def _become_several(settings: OrchestratorSettings) -> NoReturn:
+    named = "worker_name" in settings.model_fields_set
+    port = settings.ops_port
+    host = f"[{settings.ops_host}]" if ":" in settings.ops_host else settings.ops_host
+    become(
+        "orchestrator",
+        settings.processes,
+        [sys.executable, "-m", "holdfast.orchestrator"],
+        {},
+        {
+            "ops": None if port is None else f"{host}:{port}",
+            # A name is in leases: two workers must not have the same one.
+            "called": "HOLDFAST_WORKER_NAME" if named else None,
+            "called-after": settings.worker_name if named else None,
+            "patience": settings.drain_s + 2 * LEAVE_S,
+            "log-level": settings.log_level.lower(),
+            "log-format": settings.log_format.lower(),
+        },
+    )
+
+
+def _run(settings: OrchestratorSettings, link: Link | None) -> int:
     leaving, started = _Leaving(), threading.Event()
     code = EXIT_MISSING
     try:
@@ -94,6 +123,7 @@ def _run(settings: OrchestratorSettings) -> int:
                 runner.run(
                     serve(
                         settings,
+                        link=link,
                         on_started=started.set,
                         on_draining=lambda: leaving.within(settings.drain_s + LEAVE_S, 0),
                     )

@@ -31,6 +31,7 @@ from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.sweeper import Sweeper
 from holdfast.orchestrator.worker import Worker, WorkerOptions, WorkHints
 from holdfast.orchestrator.workflow import Resources, Workflows
+from holdfast.processes.link import Link
 from holdfast.subscribe.bus import Bus
 
 # Five of a worker's eight: one is the lease thread's, two are for LangGraph's checkpoints.
@@ -268,17 +269,19 @@ async def serve(
     *,
     on_started: Callable[[], object],
     on_draining: Callable[[], object],
+    link: Link | None = None,
 ) -> None:
-    """Run a worker until SIGTERM or SIGINT; a second signal ends it at once.
+    """Run a worker until SIGTERM or SIGINT; a second signal ends it at once. One of several has a `link`, which can
+    do both as well and counts apart: who ends all processes of a service often signals each of them, too.
 
-    `on_started()` is called when everything it needs was there, `on_draining()` at the first signal.
+    `on_started()` is called when everything it needs was there, `on_draining()` when it is told to end.
     """
     async with AsyncExitStack() as stack:
         orchestrator = await stack.enter_async_context(open_orchestrator(settings))
         # Not before: importing the workflows takes its seconds.
         stack.enter_context(Watchdog(settings.watchdog_s))
         ops = None
-        if settings.ops_port is not None:
+        if settings.ops_port is not None and link is None:
             ops = OpsServer(
                 settings.ops_host,
                 settings.ops_port,
@@ -290,12 +293,20 @@ async def serve(
         task = asyncio.current_task()
         assert task is not None
 
+        is_draining = False
+
+        def drain() -> None:
+            nonlocal is_draining
+            if not is_draining:
+                is_draining = True
+                on_draining()
+                orchestrator.drain()
+
         def stop() -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
                 loop.add_signal_handler(number, task.cancel)
-            on_draining()
-            orchestrator.drain()
+            drain()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
@@ -306,6 +317,12 @@ async def serve(
             broken=sorted(orchestrator.workflows.broken),
         )
         on_started()
+        if link is not None:
+            link.serve(
+                metrics=orchestrator.metrics.text,
+                drain=lambda: loop.call_soon_threadsafe(drain),
+                leave=lambda: loop.call_soon_threadsafe(task.cancel),
+            )
         try:
             await orchestrator.run()
         finally:

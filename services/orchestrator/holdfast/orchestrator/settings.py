@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast.events.watchdog import BLOCKED_S_MAX
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
+from holdfast.processes.become import PROCESSES_MAX, refusal
 
 # The workflows that come with Holdfast.
 SAMPLES = ("holdfast.orchestrator.workflows.team", "holdfast.orchestrator.workflows.ticker")
@@ -26,6 +27,12 @@ class OrchestratorSettings(BaseSettings):
         min_length=1,
         max_length=128,
         description="how this worker is called in leases, logs and the list of workflows",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=PROCESSES_MAX,
+        description="how many workers to run under one supervisor; every limit is of each of them",
     )
     workflows: Annotated[tuple[str, ...], NoDecode] = Field(
         default=SAMPLES, description="modules that declare workflows, separated by commas"
@@ -80,6 +87,13 @@ class OrchestratorSettings(BaseSettings):
         description="JSON lines for machines, or lines for people",
     )
     unsafe_dev: bool = Field(default=False, description="accept a database that may lose commits")
+
+    @field_validator("processes")
+    @classmethod
+    def _possible(cls, value: int) -> int:
+        if (reason := refusal(value)) is not None:
+            raise ValueError(reason)
+        return value
 
     @field_validator("workflows", mode="before")
     @classmethod

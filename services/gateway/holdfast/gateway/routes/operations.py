@@ -2,12 +2,14 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from holdfast.gateway.gateway import Here
 from holdfast.gateway.probe import PostgresHealth
+from holdfast.gateway.problems import Problem
+from holdfast.processes.link import Link, SupervisorSilent
 
 router = APIRouter(tags=["operations"])
 
@@ -55,6 +57,12 @@ async def readyz(here: Here, response: Response) -> Readiness:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(here: Here) -> Response:
-    """Return the counts in Prometheus' text format."""
-    return Response(here.metrics.exposition(), media_type=here.metrics.media_type)
+async def metrics(here: Here, request: Request) -> Response:
+    """Return the counts in Prometheus' text format; of all processes, where several share a port."""
+    link: Link | None = getattr(request.app.state, "link", None)
+    try:
+        # Of one process alone, a counter would go back and forth with whoever happens to answer.
+        text = here.metrics.exposition() if link is None else await link.everyone()
+    except SupervisorSilent:
+        raise Problem(503, "metrics-unavailable", "the processes' supervisor is silent") from None
+    return Response(text, media_type=here.metrics.media_type)

@@ -1,0 +1,260 @@
+"""The supervisor over real processes of a small service: what it starts, starts again, and ends."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from holdfast.local.ports import free_port
+from tests.local.dev import eventually
+
+pytestmark = [pytest.mark.e2e]
+
+ROOT = Path(__file__).parents[2]
+
+# The same, with less patience than a minute.
+IMPATIENT = """
+import sys, holdfast.processes.supervisor as supervisor
+from holdfast.processes.__main__ import main
+supervisor.PING_S = %s
+sys.exit(main())
+"""
+
+
+class Several:
+    """A running supervisor of `tests.processes.service`."""
+
+    def __init__(
+        self, folder: Path, *, count: int = 2, patience: float = 30, ping_s: float | None = None
+    ):
+        self.folder, self.count, self.port = folder, count, free_port()
+        options = [f"--count={count}", f"--patience={patience}", "--name=service"]
+        options.append(f"--listen=127.0.0.1:{self.port}")
+        program = ["-m", "holdfast.processes"] if ping_s is None else ["-c", IMPATIENT % ping_s]
+        self.log = folder / "log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, *program, *options, "--"),
+                    *(sys.executable, "-m", "tests.processes.service", str(folder)),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def starts(self, number: int) -> list[tuple[int, float]]:
+        """The pids and moments of a process' starts."""
+        path = self.folder / "starts"
+        lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        return [(int(pid), float(at)) for who, pid, at in lines if int(who) == number]
+
+    def ready(self) -> "Several":
+        eventually(lambda: "supervisor.ready" in self.said, "all serve")
+        return self
+
+    def pid(self, number: int) -> int:
+        return self.starts(number)[-1][0]
+
+    def ask(self, word: bytes = b"who") -> str:
+        return self.answer(self.connected(word))
+
+    def connected(self, word: bytes = b"who") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(word + b"\n")
+        return connection
+
+    def answer(self, connection: socket.socket) -> str:
+        with connection:
+            pieces: list[bytes] = []
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+        return b"".join(pieces).decode()
+
+    def end(self) -> int:
+        self.process.terminate()
+        return self.process.wait(20)
+
+
+@contextmanager
+def several(folder: Path, **options: float) -> Generator[Several]:
+    running = Several(folder, **options)  # type: ignore[arg-type]
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+        pids = [pid for n in range(1, running.count + 1) for pid, _ in running.starts(n)]
+        eventually(lambda: not any(alive(pid) for pid in pids), "nothing is left behind")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_every_process_gets_connections_and_all_end_in_order(tmp_path: Path):
+    with several(tmp_path) as service:
+        answers = [service.ready().ask() for _ in range(60)]
+
+        assert service.end() == 0
+        assert set(answers) == {"1", "2"}
+        assert sorted((tmp_path / "drained").read_text().split()) == ["1", "2"]
+
+
+def test_what_waits_for_a_process_that_is_killed_is_answered_by_its_successor(tmp_path: Path):
+    """The queue of connections is the supervisor's: with a socket of its own it would die with the process."""
+    with several(tmp_path) as service:
+        pid = service.ready().pid(1)
+        os.kill(pid, signal.SIGSTOP)
+        waiting = [service.connected() for _ in range(40)]
+        os.kill(pid, signal.SIGKILL)
+        answers = [service.answer(connection) for connection in waiting]
+
+        assert set(answers) == {"1", "2"}
+        assert service.pid(1) != pid
+
+
+def test_a_process_that_ends_by_itself_is_started_again(tmp_path: Path):
+    with several(tmp_path) as service:
+        pid = service.ready().pid(2)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(service.starts(2)) == 2 and service.ask() == "2", "2 serves again")
+
+        assert len(service.starts(1)) == 1
+        assert 'holdfast_process_restarts_total{process="2"} 1' in service.ask(b"metrics")
+
+
+def test_a_process_that_ends_again_and_again_is_started_with_growing_pauses(tmp_path: Path):
+    """Meanwhile the others serve, and nobody waits at the socket of the one that doesn't come up."""
+    with several(tmp_path) as service:
+        service.ready()
+        (tmp_path / "vain-2").touch()
+        os.kill(service.pid(2), signal.SIGKILL)
+        eventually(lambda: len(service.starts(2)) >= 5, "2 was started in vain four times")
+        answers = [service.ask() for _ in range(20)]
+
+        moments = [at for _, at in service.starts(2)][1:]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
+        assert all(pause > 0.2 * 2 ** (i + 1) for i, pause in enumerate(pauses[:3]))
+        assert set(answers) == {"1"}
+        assert service.end() == 0
+
+
+def test_when_nothing_can_be_started_it_says_so_and_ends_with_the_status(tmp_path: Path):
+    """The first process is tried alone: its reason is said once."""
+    (tmp_path / "vain").touch()
+    with several(tmp_path, count=4) as service:
+        assert service.process.wait(20) == 7
+        assert "none of 4 processes can be started; process 1 ended with status 7" in service.said
+        assert [len(service.starts(n)) for n in (1, 2, 3, 4)] == [1, 0, 0, 0]
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path):
+    with several(tmp_path) as first:
+        second = subprocess.run(
+            [
+                *(sys.executable, "-m", "holdfast.processes", "--name=service", "--count=2"),
+                *(f"--listen=127.0.0.1:{first.ready().port}", "--", sys.executable, "-c", "1"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+
+        assert second.returncode == 1
+        assert second.stderr.startswith(f"service: can't listen at 127.0.0.1:{first.port}: ")
+
+
+def test_the_second_signal_ends_all_at_once(tmp_path: Path):
+    (tmp_path / "deaf").touch()
+    with several(tmp_path) as service:
+        service.ready().process.send_signal(signal.SIGINT)
+        eventually(lambda: "supervisor.draining" in service.said, "it drains")
+        service.process.send_signal(signal.SIGINT)
+
+        assert service.process.wait(5) == 0
+        assert not (tmp_path / "drained").exists()
+
+
+def test_a_process_that_overstays_is_killed_and_shows_in_the_status(tmp_path: Path):
+    (tmp_path / "deaf").touch()
+    with several(tmp_path, patience=0.5) as service:
+        assert service.ready().end() == 1
+        assert "process.overstayed" in service.said
+
+
+def test_what_each_counts_is_told_by_whichever_is_asked(tmp_path: Path):
+    """Of one process alone a counter would jump with every scrape."""
+    with several(tmp_path) as service:
+        texts = {service.ready().ask(b"metrics") for _ in range(10)}
+
+        assert len(texts) == 1
+        (text,) = texts
+        assert 'served{process="1",by="1"} 1.0' in text
+        assert 'served{process="2",by="2"} 1.0' in text
+        assert 'holdfast_process_up{process="2"} 1' in text
+
+
+def test_a_process_that_does_not_tell_is_missing_and_seen_to_be(tmp_path: Path):
+    with several(tmp_path) as service:
+        pid = service.ready().pid(2)
+        held = [service.connected(b"metrics") for _ in range(1)]
+        service.answer(held[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            # Some of these wait at the stopped process.
+            asked = [service.connected(b"metrics") for _ in range(12)]
+            time.sleep(1.5)
+            texts: list[str] = []
+            for connection in asked:
+                connection.settimeout(0.5)
+                try:
+                    texts.append(service.answer(connection))
+                except TimeoutError:
+                    continue
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+        assert texts
+        for text in texts:
+            assert 'holdfast_process_up{process="2"} 0' in text
+            assert 'served{process="1",by="1"} 1.0' in text
+            assert 'served{process="2"' not in text
+
+
+def test_a_process_that_is_stuck_for_good_is_replaced(tmp_path: Path):
+    """Its watchdog can't run where no thread does, and a probe of the port would ask the other one."""
+    with several(tmp_path, ping_s=0.1) as service:
+        pid = service.ready().pid(2)
+        os.kill(pid, signal.SIGSTOP)
+        eventually(lambda: len(service.starts(2)) == 2, "2 is replaced")
+
+        assert "process.silent" in service.said
+        assert service.pid(2) != pid
+        assert len(service.starts(1)) == 1
+
+
+def test_processes_end_in_order_when_their_supervisor_is_killed(tmp_path: Path):
+    """They hold the port that the next supervisor needs."""
+    with several(tmp_path) as service:
+        pids = [service.ready().pid(n) for n in (1, 2)]
+        service.process.kill()
+
+        eventually(lambda: not any(alive(pid) for pid in pids), "both have ended")
+        assert sorted((tmp_path / "drained").read_text().split()) == ["1", "2"]
