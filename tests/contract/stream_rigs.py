@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -13,7 +13,7 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import Hints, Publisher, Wakes, Window
+from holdfast.events.stream import Hints, Publisher, Wake, Wakes, Window
 from holdfast.events.stream_memory import MemoryStream
 from holdfast.events.stream_redis import RedisStream
 from holdfast.events.stream_redis_link import Patience
@@ -43,6 +43,11 @@ def events(first: int, last: int, *, size: int = 20) -> list[RecordedEvent]:
     ]
 
 
+def carrying(session: int, appended: Sequence[RecordedEvent]) -> Wake:
+    """The wake-up of a publish that appended these."""
+    return Wake(session, appended[-1].seq, tuple(appended))
+
+
 async def seqs(stream: Window, session: int, *, after: int = 0) -> list[int]:
     """The seqs that a reader with this cursor gets."""
     return [event.seq for event in (await stream.read({session: after}, limit=10_000))[session]]
@@ -52,6 +57,19 @@ async def heard(listener: AsyncIterator[Item]) -> Item:
     """The next thing that comes, or a failure at the deadline."""
     async with asyncio.timeout(DEADLINE_S):
         return await anext(listener)
+
+
+class Listener:
+    """Takes wake-ups one by one, from now on; `stop` it, or close the stream."""
+
+    def __init__(self, wakes: Wakes) -> None:
+        self.heard: list[Wake] = []  # all that was not asked for yet
+        self.task = asyncio.create_task(wakes.listen(self.heard.extend))
+
+    async def next(self) -> Wake:
+        """The next wake-up, or a failure at the deadline."""
+        await until(lambda: self.heard)
+        return self.heard.pop(0)
 
 
 async def until(condition: Callable[[], Any]) -> None:

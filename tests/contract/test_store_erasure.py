@@ -155,3 +155,42 @@ async def test_results_of_runs_without_a_row_go_too(store: Store):
 
     journal = await store.claims.journal(child)
     assert (journal.keys, journal.results) == ({}, {})
+
+
+async def test_a_long_session_is_erased_bit_by_bit(store: Store):
+    """One transaction that deletes a million events would take longer than any may."""
+    owner, run_id = await lived(store)
+    await owner.append(*[delta()] * (25 - owner.head))
+    floors: list[int] = []
+
+    while await store.claims.erase_some(owner.session, epoch=owner.epoch, limit=10):
+        floors.append((await store.desk.session(TENANT, "s")).min_seq)
+    rest = await store.reader.read(owner.session, after=0)
+    journal = await store.claims.journal(run_id)
+
+    assert [floor for floor in floors if floor > 1] == floors
+    assert (floors[-1], rest.min_seq, [event.seq for event in rest.items]) == (
+        21,
+        21,
+        [*range(21, 26)],
+    )
+    assert (journal.keys, journal.results) == ({}, {})
+
+    await erase(owner)
+
+    page = await store.reader.read(owner.session, after=0)
+    assert [event.type for event in page.items] == ["session.erased"]
+    assert (await store.desk.run(TENANT, run_id)).input is None
+
+
+async def test_nobody_but_its_owner_erases_some_of_a_session(store: Store):
+    owner, run_id = await lived(store)
+    await owner.append(*[delta()] * 25)
+
+    again = await store.claims.erase_some(owner.session, epoch=owner.epoch - 1, limit=10)
+    await owner.release()
+    later = await store.claims.erase_some(owner.session, epoch=owner.epoch, limit=10)
+
+    assert (again, later) == (False, False)
+    assert (await store.desk.session(TENANT, "s")).min_seq == 1
+    assert (await store.claims.journal(run_id)).results != {}

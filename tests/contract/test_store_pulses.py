@@ -1,12 +1,13 @@
 """What a gateway is told of sessions: heads, and whether anybody works on them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 
-from holdfast.events.catalog import SessionExpired
-from holdfast.events.store import RunStatus, SessionChange, SessionStatus, Store
+from holdfast.events.catalog import SessionErased, SessionExpired
+from holdfast.events.store import Quiet, RunStatus, SessionChange, SessionStatus, Store
 from tests.contract.conftest import Passes
-from tests.factories import TENANT, ask_run, claim_one, owned_session, running
+from tests.factories import TENANT, ask_run, claim_one, delta, owned_session, running
 
 LEASE_S = 0.3
 # A lease and the moment of grace that an ordinary hand-over takes.
@@ -96,3 +97,56 @@ async def test_a_session_that_waits_or_is_at_rest_is_not_stalled(store: Store, p
 
     pulses = await store.reader.pulses([waits.session, rests.session, sleeps.session])
     assert [pulse.stalled_since for pulse in pulses.values()] == [None, None, None]
+
+
+async def test_of_sessions_that_are_as_was_taken_for_granted_nothing_is_said(store: Store):
+    owner = await owned_session(store)
+    await owner.append(delta(), delta())
+    at = owner.session
+
+    assert await store.reader.changes([Quiet(at, 3, 0)]) == {}
+    assert await store.reader.changes([Quiet(at, 3, 3)]) == {}
+    assert await store.reader.changes([]) == {}
+
+
+async def test_of_sessions_that_differ_the_pulse_is_told_and_of_others_that_they_are_gone(
+    store: Store, passes: Passes
+):
+    ahead, behind, quiet, unsure = [await owned_session(store, name) for name in "abcd"]
+    expired, stalled = [await owned_session(store, name, lease_s=LEASE_S) for name in "ef"]
+    await expired.append(SessionExpired(), effects=[SessionChange(SessionStatus.EXPIRED)])
+    await running(stalled)
+    await passes(SURELY_STALLED_S)
+    granted = [
+        Quiet(ahead.session, 0, 0),
+        Quiet(behind.session, 2, 0),
+        Quiet(quiet.session, quiet.head, 0),
+        Quiet(unsure.session, -1, 0),
+        Quiet(expired.session, expired.head, 0),
+        Quiet(stalled.session, stalled.head, 0),
+        Quiet(4711, 1, 0),
+    ]
+
+    changes = await store.reader.changes(granted)
+
+    pulses = await store.reader.pulses([one.session for one in granted])
+    assert changes == {4711: None} | {s: p for s, p in pulses.items() if s != quiet.session}
+    told = changes[stalled.session]
+    assert told is not None
+    assert told.stalled_since is not None
+
+
+async def test_what_was_removed_beyond_what_a_gateway_holds_is_told(store: Store):
+    owner = await owned_session(store)
+    await owner.append(*[delta()] * 5)
+    erased = SessionErased(erased_through=owner.head)
+    await owner.append(erased, effects=[SessionChange(SessionStatus.ERASED, erase=True)])
+    at, head = owner.session, owner.head
+
+    [pulse] = (await store.reader.pulses([at])).values()
+
+    assert pulse.min_seq == head
+    assert not pulse.is_quiet(Quiet(at, head, head - 1))  # it is erased
+    here = replace(pulse, status=SessionStatus.ACTIVE)
+    assert here.is_quiet(Quiet(at, head, head - 1))
+    assert not here.is_quiet(Quiet(at, head, head - 2))

@@ -134,3 +134,21 @@ async def test_sessions_are_listed_by_status(store: Store):
         SessionStatus.EXPIRED: ["over"],
         SessionStatus.ERASED: [],
     }
+
+
+async def test_many_sessions_are_located_at_once_each_by_its_own_tenants_name(store: Store):
+    """A wave of clients asks by name; whoever asks for another tenant's session learns nothing."""
+    over = await owned_session(store, "over")
+    await over.append(SessionExpired(), effects=[SessionChange(SessionStatus.EXPIRED)])
+    here = await store.desk.create_session(TENANT, "s")
+    there = await store.desk.create_session("rival", "s")
+    names = [(TENANT, "s"), ("rival", "s"), (TENANT, "over"), ("rival", "over"), (TENANT, "none")]
+
+    found = await store.desk.locate([*names, (TENANT, "a\0b"), (TENANT, "a\ud800b")])
+
+    assert found == {
+        (TENANT, "s"): (here.session, SessionStatus.ACTIVE),
+        ("rival", "s"): (there.session, SessionStatus.ACTIVE),
+        (TENANT, "over"): (over.session, SessionStatus.EXPIRED),
+    }
+    assert await store.desk.locate([]) == {}

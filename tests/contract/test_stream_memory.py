@@ -8,9 +8,9 @@ from holdfast.events.clock_manual import ManualClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream import REST_TTL_S, Published, Wake
 from holdfast.events.stream_batches import CALL_BYTES_MAX, CALL_EVENTS_MAX, calls, newest_call
-from holdfast.events.stream_inbox import Inbox, InboxClosed
+from holdfast.events.stream_inbox import Inbox, InboxClosed, Mailbox
 from holdfast.events.stream_memory import MemoryStream
-from tests.contract.stream_rigs import events, heard, seqs
+from tests.contract.stream_rigs import Listener, carrying, events, seqs
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_lost_wake_ups_are_lost_without_a_word():
     stream.lose_wakes = False
     await stream.publish(1, events(2, 2))
 
-    assert await heard(wakes.listen()) == Wake(1, 2)
+    assert await Listener(wakes).next() == carrying(1, events(2, 2))
 
 
 async def test_a_window_may_be_lost_alone():
@@ -64,21 +64,40 @@ async def test_room_runs_out_in_the_middle_of_a_batch():
     assert await seqs(stream, 1) == [1, 2]
 
 
-async def test_an_inbox_holds_each_session_once_with_its_highest_head():
+async def test_an_inbox_holds_each_session_once():
     inbox = Inbox()
-    for session, head in ((1, 5), (2, 1), (1, 7), (1, 6)):
-        inbox.put(session, head)
+    for session in (1, 2, 1):
+        inbox.put(session)
 
-    assert [await inbox.take(), await inbox.take()] == [Wake(1, 7), Wake(2, 1)]
+    assert [await inbox.take(), await inbox.take()] == [1, 2]
 
 
 async def test_an_inbox_that_overflows_says_that_all_must_be_looked_at():
     inbox = Inbox(sessions_max=3)
     for session in range(4):
-        inbox.put(session, 1)
-    inbox.put(9, 1)
+        inbox.put(session)
+    inbox.put(9)
 
-    assert [await inbox.take(), await inbox.take()] == [Wake(None), Wake(9, 1)]
+    assert [await inbox.take(), await inbox.take()] == [None, 9]
+
+
+async def test_a_mailbox_keeps_wake_ups_in_order_until_they_are_taken_together():
+    mailbox = Mailbox()
+    wakes = [Wake(1, 5), carrying(2, events(1, 1)), Wake(1, 7)]
+    for wake in wakes:
+        mailbox.put(wake)
+
+    assert await mailbox.take() == wakes
+    assert mailbox.empty() == []
+
+
+@pytest.mark.parametrize("full", [Mailbox(wakes_max=3), Mailbox(bytes_max=200)])
+async def test_a_mailbox_that_overflows_says_that_all_must_be_looked_at(full: Mailbox):
+    for session in range(4):
+        full.put(carrying(session, events(1, 1, size=50)))
+    full.put(Wake(9))
+
+    assert await full.take() == [Wake(None), Wake(9)]
 
 
 async def test_a_failed_inbox_fails_its_listener():

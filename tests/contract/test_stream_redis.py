@@ -10,7 +10,15 @@ from holdfast.events.stream import Published, Wake
 from holdfast.events.stream_redis import READ_WINDOWS_MAX, RedisStream
 from holdfast.events.stream_redis_health import check_eviction, redis_health
 from holdfast.events.stream_redis_link import COMMAND_CONNECTIONS_MAX, stream_errors
-from tests.contract.stream_rigs import QUICK, RedisRig, events, heard, seqs, until
+from tests.contract.stream_rigs import (
+    QUICK,
+    Listener,
+    RedisRig,
+    carrying,
+    events,
+    seqs,
+    until,
+)
 
 pytest_plugins = ["tests.contract.stream_fixtures"]
 
@@ -69,7 +77,7 @@ async def test_the_driver_repeats_nothing_by_itself(redis_rig: RedisRig, session
 async def test_a_redis_that_hangs_is_noticed_by_its_silence(redis_rig: RedisRig, session: int):
     """Nothing closes the connection: only a missing answer to a ping tells."""
     wakes = redis_rig.stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     await wakes.watch(session)
     redis_rig.pause()
     try:
@@ -77,9 +85,9 @@ async def test_a_redis_that_hangs_is_noticed_by_its_silence(redis_rig: RedisRig,
     finally:
         redis_rig.resume()
 
-    assert await heard(listener) == Wake(None)
+    assert await listener.next() == Wake(None)
     await redis_rig.stream.publish(session, events(1, 1))
-    assert await heard(listener) == Wake(session, 1)
+    assert await listener.next() == carrying(session, events(1, 1))
 
 
 async def test_a_quiet_connection_is_kept(redis_rig: RedisRig, session: int):
@@ -103,21 +111,21 @@ async def test_ten_thousand_sessions_are_watched_over_one_connection_and_again(
 ):
     count = 10_000
     wakes = redis_rig.stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     async with asyncio.TaskGroup() as watching:
         for number in range(count):
             watching.create_task(wakes.watch(session + number))
     assert len(await _wake_clients(redis_rig)) == 1
     await redis_rig.break_connections()
 
-    assert await heard(listener) == Wake(None)
+    assert await listener.next() == Wake(None)
 
     pattern = f"hf:{redis_rig.log_id[:8]}:*"
     assert len(await redis_rig.do("PUBSUB", "CHANNELS", pattern)) == count
     assert len(await _wake_clients(redis_rig)) == 1
     for last in (session, session + count - 1):
         await redis_rig.stream.publish(last, events(1, 1))
-        assert await heard(listener) == Wake(last, 1)
+        assert await listener.next() == carrying(last, events(1, 1))
 
 
 async def test_a_thousand_publishes_at_once_need_few_connections(redis_rig: RedisRig, session: int):

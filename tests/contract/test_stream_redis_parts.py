@@ -2,16 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
 
 from holdfast.events.clock_manual import ManualClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream_redis_ear import SUBSCRIBE_CHANNELS_MAX, Ear
 from holdfast.events.stream_redis_link import PATIENCE
-from holdfast.events.stream_redis_scripts import TRIP_BYTES_MAX, TRIP_CALLS_MAX, Caller, Script
+from holdfast.events.stream_redis_scripts import (
+    TRIP_BYTES_MAX,
+    TRIP_CALLS_MAX,
+    Call,
+    Caller,
+    Script,
+)
 from tests.contract.stream_rigs import DEADLINE_S, until
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +59,7 @@ async def ear(line: Line) -> AsyncIterator[Ear]:
     """Running, over the line; time stands still, so that it never tries twice."""
     ear = Ear(
         lambda: line,  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
-        on_message=lambda _channel, _payload: None,
+        on_messages=lambda _messages: None,
         on_back=lambda: None,
         patience=PATIENCE,
         clock=ManualClock(),
@@ -120,28 +128,25 @@ async def test_many_channels_are_subscribed_in_batches(line: Line, ear: Ear):
 
 
 class Client:
-    """A client whose round trips end when the test says so."""
+    """Round trips that end when the test says so."""
 
     def __init__(self) -> None:
         self.trips: list[list[str]] = []
+        self.loaded: list[Script] = []
         self.go = asyncio.Event()
         self.fails: BaseException | None = None
+        self.answers: dict[str, object] = {}
 
-    def pipeline(self, *, transaction: bool) -> "Client":
-        assert not transaction
-        self.trips.append([])
-        return self
-
-    def execute_command(self, *command: Any) -> None:
-        self.trips[-1].append(command[3])
-
-    async def execute(self, *, raise_on_error: bool) -> list[bytes]:
-        assert not raise_on_error
-        keys = self.trips[-1]
+    async def make(self, calls: Sequence[Call]) -> Sequence[object]:
+        keys = [call.key for call in calls]
+        self.trips.append(keys)
         await self.go.wait()
         if self.fails is not None:
             raise self.fails
-        return [key.encode() for key in keys]
+        return [self.answers.pop(key, key.encode()) for key in keys]
+
+    async def load(self, script: Script) -> None:
+        self.loaded.append(script)
 
 
 @pytest.fixture
@@ -151,7 +156,7 @@ def client() -> Client:
 
 @pytest.fixture
 async def caller(client: Client) -> AsyncIterator[Caller]:
-    caller = Caller(client)  # pyright: ignore[reportArgumentType]
+    caller = Caller(client)
     yield caller
     await caller.close()
 
@@ -162,10 +167,10 @@ SCRIPT = Script("publish.lua")
 async def test_calls_made_during_a_round_trip_go_together_in_the_next(
     caller: Caller, client: Client
 ):
-    first = asyncio.create_task(caller.call(SCRIPT, "0", (), size=1))
+    first = asyncio.create_task(caller.call_one(Call(SCRIPT, "0", (), 1)))
     await until(lambda: client.trips)
     rest = [
-        asyncio.create_task(caller.call(SCRIPT, str(number), (), size=1))
+        asyncio.create_task(caller.call_one(Call(SCRIPT, str(number), (), 1)))
         for number in range(1, TRIP_CALLS_MAX + 2)
     ]
     await asyncio.sleep(0)
@@ -181,8 +186,8 @@ async def test_a_round_trip_carries_so_many_bytes(caller: Caller, client: Client
     client.go.set()
     half = TRIP_BYTES_MAX // 2
 
-    await asyncio.gather(*(caller.call(SCRIPT, str(n), (), size=half) for n in range(5)))
-    await caller.call(SCRIPT, "large", (), size=2 * TRIP_BYTES_MAX)
+    await asyncio.gather(*(caller.call_one(Call(SCRIPT, str(n), (), half)) for n in range(5)))
+    await caller.call_one(Call(SCRIPT, "large", (), 2 * TRIP_BYTES_MAX))
 
     assert client.trips == [["0", "1"], ["2", "3"], ["4"], ["large"]]
 
@@ -191,7 +196,7 @@ async def test_a_call_given_up_before_its_trip_is_left_out_and_after_it_ignored(
     caller: Caller, client: Client
 ):
     before, after, kept = (
-        asyncio.create_task(caller.call(SCRIPT, key, (), size=1))
+        asyncio.create_task(caller.call_one(Call(SCRIPT, key, (), 1)))
         for key in ("before", "after", "kept")
     )
     await asyncio.sleep(0)
@@ -206,14 +211,14 @@ async def test_a_call_given_up_before_its_trip_is_left_out_and_after_it_ignored(
 
 
 async def test_calls_that_wait_when_the_stream_closes_fail(caller: Caller, client: Client):
-    in_flight = asyncio.create_task(caller.call(SCRIPT, "1", (), size=1))
+    in_flight = asyncio.create_task(caller.call_one(Call(SCRIPT, "1", (), 1)))
     await until(lambda: client.trips)
-    waiting = asyncio.create_task(caller.call(SCRIPT, "2", (), size=1))
+    waiting = asyncio.create_task(caller.call_one(Call(SCRIPT, "2", (), 1)))
     await asyncio.sleep(0)
 
     await caller.close()
 
-    for call in (in_flight, waiting, caller.call(SCRIPT, "3", (), size=1)):
+    for call in (in_flight, waiting, caller.call_one(Call(SCRIPT, "3", (), 1))):
         with pytest.raises(StreamUnavailable):
             await call
 
@@ -224,4 +229,35 @@ async def test_a_mistake_of_ours_reaches_those_who_wait(caller: Caller, client: 
     client.go.set()
 
     with pytest.raises(ZeroDivisionError):
-        await caller.call(SCRIPT, "1", (), size=1)
+        await caller.call_one(Call(SCRIPT, "1", (), 1))
+
+
+async def test_calls_asked_for_together_are_answered_together_and_each_has_its_own_answer(
+    caller: Caller, client: Client
+):
+    client.go.set()
+    client.answers = {"1": ResponseError("OOM command not allowed"), "2": NoScriptError("NOSCRIPT")}
+
+    zero, one, two = await caller.call_all([Call(SCRIPT, str(n), (), 1) for n in range(3)])
+
+    assert (zero, two) == (b"0", b"2")
+    assert isinstance(one, StreamUnavailable)
+    assert client.loaded == [SCRIPT]
+    assert client.trips == [["0", "1", "2"], ["2"]]
+
+
+async def test_what_was_answered_stays_answered_when_a_later_trip_fails(
+    caller: Caller, client: Client
+):
+    client.go.set()
+    client.answers = {"1": NoScriptError("NOSCRIPT")}
+
+    async def load(_: Script) -> None:
+        raise RedisConnectionError("gone")
+
+    client.load = load
+
+    zero, one = await caller.call_all([Call(SCRIPT, str(n), (), 1) for n in range(2)])
+
+    assert zero == b"0"
+    assert isinstance(one, StreamUnavailable)

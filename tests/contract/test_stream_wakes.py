@@ -5,8 +5,19 @@ import asyncio
 import pytest
 
 from holdfast.events.errors import StreamUnavailable
+from holdfast.events.recorded import RecordedEvent
 from holdfast.events.stream import Published, Wake
-from tests.contract.stream_rigs import DEADLINE_S, Rig, Stream, events, heard, until
+from holdfast.events.stream_message import EVENTS_BYTES_MAX
+from tests.contract.stream_rigs import (
+    DEADLINE_S,
+    Listener,
+    Rig,
+    Stream,
+    carrying,
+    events,
+    heard,
+    until,
+)
 
 pytest_plugins = ["tests.contract.stream_fixtures"]
 
@@ -19,7 +30,7 @@ async def test_a_publish_wakes_the_readers_of_its_session(stream: Stream, sessio
 
     await stream.publish(session, events(1, 3))
 
-    assert await heard(wakes.listen()) == Wake(session, 3)
+    assert await Listener(wakes).next() == carrying(session, events(1, 3))
     assert wakes.connected
 
 
@@ -29,13 +40,13 @@ async def test_a_rebase_wakes_them_too(stream: Stream, session: int):
 
     await stream.rebase(session, events(6, 9))
 
-    assert await heard(wakes.listen()) == Wake(session, 9)
+    assert await Listener(wakes).next() == Wake(session, 9)
 
 
 async def test_only_watched_sessions_wake(stream: Stream, session: int):
     other, left = session + 1_000_000, session + 2_000_000
     wakes = stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     for watched in (session, left):
         await wakes.watch(watched)
     await wakes.unwatch(left)
@@ -44,7 +55,7 @@ async def test_only_watched_sessions_wake(stream: Stream, session: int):
     for published in (other, left, session):
         await stream.publish(published, events(1, 1))
 
-    assert await heard(listener) == Wake(session, 1)
+    assert await listener.next() == carrying(session, events(1, 1))
 
 
 async def test_what_changes_nothing_wakes_nobody(stream: Stream, session: int):
@@ -58,29 +69,61 @@ async def test_what_changes_nothing_wakes_nobody(stream: Stream, session: int):
     assert await stream.rebase(session, events(1, 2)) is Published.DUP
     await stream.publish(session, events(3, 3))
 
-    assert await heard(wakes.listen()) == Wake(session, 3)
+    assert await Listener(wakes).next() == carrying(session, events(3, 3))
 
 
-async def test_wake_ups_that_nobody_took_become_one_with_the_highest_head(
+async def test_a_wake_up_carries_what_was_appended_and_not_what_was_there(
+    stream: Stream, session: int
+):
+    await stream.publish(session, events(1, 4))
+    wakes = stream.wakes()
+    await wakes.watch(session)
+
+    await stream.publish(session, events(2, 6))
+
+    assert await Listener(wakes).next() == carrying(session, events(5, 6))
+
+
+@pytest.mark.parametrize(("over", "carried"), [(0, True), (1, False)])
+async def test_events_that_are_too_large_for_a_message_are_announced_by_their_head(
+    stream: Stream, session: int, over: int, carried: bool
+):
+    first, last = events(1, 2, size=EVENTS_BYTES_MAX // 2)
+    room = EVENTS_BYTES_MAX - len(first.body) + over
+    sized = [first, RecordedEvent(2, last.type, last.run_id, last.body[:room].ljust(room))]
+    wakes = stream.wakes()
+    await wakes.watch(session)
+
+    await stream.publish(session, sized)
+
+    expected = carrying(session, sized) if carried else Wake(session, 2)
+    assert await Listener(wakes).next() == expected
+
+
+async def test_what_an_erasure_leaves_is_announced_by_its_seq(stream: Stream, session: int):
+    """Nothing of before may be in a message of after it; and who follows has to read that it is gone."""
+    await stream.publish(session, events(1, 4))
+    wakes = stream.wakes()
+    await wakes.watch(session)
+
+    await stream.erase(session, events(5, 5)[0])
+
+    assert await Listener(wakes).next() == Wake(session, 5)
+
+
+async def test_whatever_came_before_anybody_listened_is_heard_by_who_does(
     stream: Stream, session: int
 ):
     wakes = stream.wakes()
-    listener = wakes.listen()
     await wakes.watch(session)
-    await stream.publish(session, events(1, 1))
-    assert await heard(listener) == Wake(session, 1)
-
-    marker = session + 1_000_000
-    await wakes.watch(marker)
-    for last in range(2, 50):
+    for last in range(1, 30):
         await stream.publish(session, events(last, last))
-    await stream.publish(marker, events(1, 1))
-    taken = [await heard(listener)]
-    while taken[-1].session != marker:
-        taken.append(await heard(listener))
+    listener = Listener(wakes)
+    await stream.publish(session, events(30, 30))
 
-    assert Wake(session, 49) in taken
-    assert len(taken) <= 49
+    heard = [await listener.next() for _ in range(30)]
+
+    assert heard == [carrying(session, events(last, last)) for last in range(1, 31)]
 
 
 async def test_watching_again_after_leaving_is_in_force_when_it_returns(
@@ -88,7 +131,7 @@ async def test_watching_again_after_leaving_is_in_force_when_it_returns(
 ):
     """Subscribe, unsubscribe, subscribe go out together; only the third answer counts."""
     wakes = stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     for last in range(1, 30):
         await wakes.watch(session)
         await wakes.unwatch(session)
@@ -98,7 +141,7 @@ async def test_watching_again_after_leaving_is_in_force_when_it_returns(
 
         await stream.publish(session, events(last, last))
 
-        assert await heard(listener) == Wake(session, last)
+        assert await listener.next() == carrying(session, events(last, last))
 
 
 async def test_after_lost_connections_all_is_watched_again_and_the_listener_told(
@@ -106,22 +149,22 @@ async def test_after_lost_connections_all_is_watched_again_and_the_listener_told
 ):
     watched = range(session, session + 3_000_000, 1_000_000)
     wakes = rig.stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     for one in watched:
         await wakes.watch(one)
 
     await rig.break_connections()
 
-    assert await heard(listener) == Wake(None)
+    assert await listener.next() == Wake(None)
     assert wakes.connected
     for one in watched:
         await rig.stream.publish(one, events(1, 1))
-    assert {(await heard(listener)).session for _ in watched} == set(watched)
+    assert {(await listener.next()).session for _ in watched} == set(watched)
 
 
 async def test_while_the_stream_is_away_watching_does_not_wait(rig: Rig, session: int):
     wakes = rig.stream.wakes()
-    listener = wakes.listen()
+    listener = Listener(wakes)
     await wakes.watch(session)
     await rig.go_down()
     await until(lambda: not wakes.connected)
@@ -132,11 +175,11 @@ async def test_while_the_stream_is_away_watching_does_not_wait(rig: Rig, session
         await wakes.unwatch(session)
     await rig.come_back()
 
-    assert await heard(listener) == Wake(None)
+    assert await listener.next() == Wake(None)
     assert wakes.connected
     for published in (session, other):
         await rig.stream.publish(published, events(1, 1))
-    assert await heard(listener) == Wake(other, 1)
+    assert await listener.next() == carrying(other, events(1, 1))
 
 
 async def test_a_stream_that_is_away_from_the_start_is_found_later(rig: Rig, session: int):
@@ -148,7 +191,7 @@ async def test_a_stream_that_is_away_from_the_start_is_found_later(rig: Rig, ses
 
     await rig.come_back()
 
-    assert await heard(wakes.listen()) == Wake(None)
+    assert await Listener(wakes).next() == Wake(None)
 
 
 async def test_a_hint_reaches_every_worker(stream: Stream, session: int):
@@ -183,16 +226,14 @@ async def test_a_worker_is_told_when_hints_may_be_lost(rig: Rig, session: int):
 async def test_closing_ends_every_listener(stream: Stream, session: int):
     wakes, hints = stream.wakes(), stream.hints()
     await wakes.watch(session)
-    endings = [
-        asyncio.create_task(_all(wakes.listen())),
-        asyncio.create_task(_all(hints.listen())),
-    ]
+    listening = asyncio.create_task(wakes.listen(lambda _: None))
+    hinted = asyncio.create_task(_all(hints.listen()))
     await asyncio.sleep(0)
 
     await stream.close()
 
     async with asyncio.timeout(DEADLINE_S):
-        assert await asyncio.gather(*endings) == [[], []]
+        assert await asyncio.gather(listening, hinted, return_exceptions=True) == [None, []]
     assert not wakes.connected
 
 

@@ -1,7 +1,7 @@
 """A log and a stream that fail, forget and dawdle on command."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ import orjson
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import PAGE_EVENTS_MAX, Page, Pulse, SessionStatus
-from holdfast.events.stream import Wake
+from holdfast.events.store import PAGE_EVENTS_MAX, Page, Pulse, Quiet, SessionStatus
+from holdfast.events.stream import Hear, Wake
 
 SESSION = 7
 
@@ -103,6 +103,16 @@ class FakeLog:
         await self._point()
         return pulses
 
+    async def changes(self, granted: Sequence[Quiet]) -> Mapping[int, Pulse | None]:
+        pulses = await self.pulses([one.session for one in granted])
+        found = {one.session: pulses.get(one.session) for one in granted}
+        quiet = {one.session: one for one in granted}
+        return {
+            session: pulse
+            for session, pulse in found.items()
+            if pulse is None or not pulse.is_quiet(quiet[session])
+        }
+
     async def run_family(self, run_id: str) -> frozenset[str]:
         await self._answering()
         family = {run_id}
@@ -127,25 +137,35 @@ class FakeStream:
         self.down = False
         self.connected = True
         self.reads = 0
+        self.bunches = False  # whether wake-ups are heard together, or each by itself
         self.wakes: list[Wake] = []
         self._news = asyncio.Event()
         self._point = point
 
     def publish(
-        self, events: Sequence[RecordedEvent], *, session: int = SESSION, wake: bool = True
+        self,
+        events: Sequence[RecordedEvent],
+        *,
+        session: int = SESSION,
+        wake: bool = True,
+        push: bool = False,
     ) -> None:
-        """As the real publisher: contiguous, or the window begins anew."""
+        """As the real publisher: contiguous, or the window begins anew. `push`: told with its events."""
         if self.down:
             return
         window = self.windows.setdefault(session, [])
+        appended: list[RecordedEvent] = []
         for event in events:
             if window and event.seq <= window[-1].seq:
                 continue
             if window and event.seq > window[-1].seq + 1:
                 window.clear()
+                push = False
             window.append(event)
+            appended.append(event)
         if wake and session in self.watched:
-            self.send(Wake(session, window[-1].seq))
+            carried = tuple(appended) if push else ()
+            self.send(Wake(session, window[-1].seq, carried))
 
     def send(self, wake: Wake) -> None:
         self.wakes.append(wake)
@@ -175,10 +195,12 @@ class FakeStream:
         self.watched.discard(session)
         self.unwatched.append(session)
 
-    async def listen(self) -> AsyncIterator[Wake]:
+    async def listen(self, hear: Hear) -> None:
         while True:
             while self.wakes:
-                yield self.wakes.pop(0)
+                count = len(self.wakes) if self.bunches else 1
+                together, self.wakes[:count] = self.wakes[:count], []
+                hear(together)
                 await self._point()
             self._news.clear()
             await self._news.wait()

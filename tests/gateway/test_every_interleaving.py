@@ -62,6 +62,7 @@ class Disorder:
         self.world = make_world(
             self.point, seed=seed, ring_events=self.chance.choice([1, 3, 8, 64]), chunk_bytes=400
         )
+        self.world.stream.bunches = self.chance.random() < 0.5
         self.world.log.page_max = self.chance.choice([1, 4, 500])
         self.unpublished: list[RecordedEvent] = []
         self.readers = [
@@ -110,7 +111,8 @@ class Disorder:
         if self.unpublished:
             count = self.chance.randint(1, len(self.unpublished))
             batch, self.unpublished = self.unpublished[:count], self.unpublished[count:]
-            self.world.stream.publish(batch, wake=self.chance.random() < 0.8)
+            wake, push = self.chance.random() < 0.8, self.chance.random() < 0.7
+            self.world.stream.publish(batch, wake=wake, push=push)
 
     def connect(self) -> None:
         reader = self.chance.choice(self.readers)
@@ -249,6 +251,8 @@ async def test_the_disorder_reaches_every_repair():
             raise
 
     for fact in (
+        "pushed",
+        "push_refused",
         "repaired.gap",
         "repaired.behind",
         "repaired.away",

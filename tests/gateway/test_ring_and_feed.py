@@ -1,9 +1,11 @@
 """What a feed takes in, keeps and refuses."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Page, Pulse, SessionStatus
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.options import HubOptions
@@ -30,6 +32,14 @@ class Woken:
 
     def rewind(self, head: int) -> None:
         self.rewinds.append(head)
+
+
+def offer(feed: Feed, events: Sequence[RecordedEvent]) -> bool:
+    """As the tail does: take them in, and tell."""
+    before = feed.head
+    gap = feed.take(events)
+    feed.tell(before)
+    return gap
 
 
 def test_a_ring_keeps_the_newest_by_count():
@@ -97,16 +107,16 @@ def test_a_feed_takes_what_follows_and_drops_what_it_knows():
     feed, woken = make_feed(2), Woken()
     feed.join(woken)
 
-    assert feed.offer([recorded(1), recorded(2), recorded(3), recorded(4)]) is False
+    assert offer(feed, [recorded(1), recorded(2), recorded(3), recorded(4)]) is False
     assert (feed.head, feed.floor, woken.times) == (4, 2, 1)
-    assert feed.offer([recorded(3), recorded(4)]) is False
+    assert offer(feed, [recorded(3), recorded(4)]) is False
     assert (feed.head, woken.times) == (4, 1)
 
 
 def test_a_feed_takes_nothing_behind_a_gap_and_says_so():
     feed = make_feed(2)
 
-    assert feed.offer([recorded(3), recorded(5), recorded(6)]) is True
+    assert offer(feed, [recorded(3), recorded(5), recorded(6)]) is True
     assert feed.head == 3
 
 
@@ -121,7 +131,7 @@ def test_a_hole_in_a_page_is_no_gap():
 
 def test_a_page_that_lags_behind_the_stream_repeats_nothing():
     feed = make_feed(1)
-    feed.offer([recorded(2), recorded(3)])
+    offer(feed, [recorded(2), recorded(3)])
 
     feed.admit(Page((recorded(2),), through=2, head=2, min_seq=1))
 
@@ -132,9 +142,9 @@ def test_an_erasure_takes_the_erased_out_of_the_ring():
     removed: list[int] = []
     pulse = Pulse(0, 1, SessionStatus.ACTIVE, None, None)
     feed = Feed(7, pulse, HubOptions(), on_removed=removed.append)
-    feed.offer([recorded(1), recorded(2)])
+    offer(feed, [recorded(1), recorded(2)])
 
-    feed.offer([recorded(3, "session.erased")])
+    offer(feed, [recorded(3, "session.erased")])
 
     assert (feed.floor, feed.head, feed.status) == (2, 3, SessionStatus.ERASED)
     assert removed == [7]
@@ -142,7 +152,7 @@ def test_an_erasure_takes_the_erased_out_of_the_ring():
 
 def test_an_answer_older_than_the_session_s_end_does_not_undo_it():
     feed = make_feed(1)
-    feed.offer([recorded(2, "session.expired")])
+    offer(feed, [recorded(2, "session.expired")])
 
     feed.note(Pulse(1, 1, SessionStatus.ACTIVE, None, None))
 
@@ -151,7 +161,7 @@ def test_an_answer_older_than_the_session_s_end_does_not_undo_it():
 
 def test_retention_takes_old_frames_out_of_the_ring():
     feed = make_feed()
-    feed.offer([recorded(1), recorded(2), recorded(3)])
+    offer(feed, [recorded(1), recorded(2), recorded(3)])
 
     feed.note(Pulse(3, 3, SessionStatus.ACTIVE, None, None))
 

@@ -22,6 +22,12 @@ class Counting(Silent, Observer):
     def _count(self, name: str, amount: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
 
+    def pushed(self, events: int) -> None:
+        self._count("pushed", events)
+
+    def push_refused(self) -> None:
+        self._count("push_refused")
+
     def repaired(self, cause: Repair) -> None:
         self._count(f"repaired.{cause}")
 

@@ -94,6 +94,7 @@ def _report(campaign: Campaign, *, all_counters: bool) -> int:
         f"{campaign.schedules:,} schedules in {campaign.elapsed_s:.1f} s, {campaign.events:,} events,"
         f" {campaign.seconds / 3600:.1f} h of virtual time; {len(campaign.broken_seeds)} broken"
     )
+    print(*(f"{played:,} of them at {at}" for at, played in campaign.commits.items()), sep="; ")
     return _BROKEN if campaign.broken_seeds or campaign.silent() else _HOLDS
 
 

@@ -5,12 +5,13 @@ import json
 import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.code_at_work import UNKNOWN, commit
 from tests.simulation.counters import silent
 from tests.simulation.mutant import mutant
 from tests.simulation.schedule import Verdict, run_schedule
@@ -18,9 +19,9 @@ from tests.simulation.schedule import Verdict, run_schedule
 # Seeds handed to a process at a time: a second's work, so that a time budget is kept and hands are seldom shaken.
 CHUNK = 25
 
-# A schedule leaves thousands of objects that live until it ends: the collector's default (700 new ones) looks at them
-# again and again, and costs a twelfth of the time. 50,000 are some tens of megabytes at most.
-GC_THRESHOLD = 50_000
+# A schedule leaves some 3,500 objects that hold each other, and all of them until it ends: they are collected then, and
+# looked at once. Within a schedule the collector is for those that spin: 200,000 are a hundred megabytes at most.
+GC_THRESHOLD = 200_000
 
 # Violations that are kept with their witnesses; of the others the seeds are.
 SHOWN_MAX = 20
@@ -49,6 +50,7 @@ class Campaign:
     steps: int = 0
     events: int = 0
     elapsed_s: float = 0.0
+    commits: dict[str, int] = field(default_factory=dict[str, int])  # schedules, by the code played
     counters: dict[str, int] = field(default_factory=dict[str, int])
     broken: list[Broken] = field(default_factory=list[Broken])
     broken_seeds: list[int] = field(default_factory=list[int])
@@ -56,6 +58,7 @@ class Campaign:
     def add(self, part: "Part") -> None:
         """Take in what a process brought."""
         self.schedules += part.schedules
+        self.commits[commit()] = self.commits.get(commit(), 0) + part.schedules
         self.seconds += part.seconds
         self.steps += part.steps
         self.events += part.events
@@ -80,6 +83,8 @@ class Campaign:
         """Read what `save` wrote."""
         kept: dict[str, Any] = json.loads(path.read_text())
         kept["broken"] = [Broken(**one) for one in kept["broken"]]
+        # Older files don't say which code it was.
+        kept.setdefault("commits", {UNKNOWN: kept["schedules"]})
         return cls(**kept)
 
 
@@ -108,12 +113,27 @@ class Part:
 
 def run_part(first: int, last: int, mutant_name: str | None) -> Part:
     """Run the seeds from `first` to before `last`."""
-    gc.set_threshold(GC_THRESHOLD, 20, 100)
     around = mutant(mutant_name).apply if mutant_name else nullcontext
     part = Part(first)
-    for seed in range(first, last):
-        part.add(run_schedule(seed, around=around))
+    with _collected_by_hand() as collect:
+        for seed in range(first, last):
+            part.add(run_schedule(seed, around=around, digest=False))
+            collect()
     return part
+
+
+@contextmanager
+def _collected_by_hand() -> Generator[Callable[[], object]]:
+    """Yield what collects a schedule's garbage. Whatever was there before is not looked at meanwhile."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 100)
+    try:
+        # The youngest are enough: what survives a schedule is a cache.
+        yield lambda: gc.collect(0)
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _run_part(job: tuple[int, int, str | None]) -> Part:
@@ -131,6 +151,7 @@ def run_campaign(
     on_progress: Callable[[Campaign], None] = lambda _: None,
 ) -> Campaign:
     """Run the seeds from `campaign.next_seed` to before `until`, or until the time is used up."""
+    commit()  # now, while it is still the code that is about to be played
     begun, before_s = time.monotonic(), campaign.elapsed_s
 
     def chunks() -> Iterator[tuple[int, int, str | None]]:

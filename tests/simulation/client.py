@@ -122,7 +122,8 @@ class SimulatedClient:
                     name = frame.said.partition(" ")[0]
                     count(f"told {name}")
                     self._drained = self._drained or name == "drain"
-                self.world.trace(self.process.name, f"{frame.kind} {frame.seq} {frame.said}")
+                if self.world.records.trace is not None:
+                    self.world.trace(self.process.name, f"{frame.kind} {frame.seq} {frame.said}")
 
     def _watch(self, link: Link) -> None:
         """Give up a connection that says nothing."""

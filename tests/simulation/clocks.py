@@ -17,10 +17,15 @@ class SimulatedClock:
     def __init__(self, loop: SimulatedLoop, *, skew_s: float = 0.0, uptime_s: float = 0.0) -> None:
         self._loop, self._uptime_s = loop, uptime_s
         self._start = BEGINNING + timedelta(seconds=skew_s)
+        self._told_at, self._told = 0.0, self._start
 
     def now(self) -> datetime:
         """Return this machine's wall time."""
-        return self._start + timedelta(microseconds=int(self._loop.time() * 1_000_000))
+        time = self._loop.time()
+        if time != self._told_at:
+            self._told_at = time
+            self._told = self._start + timedelta(microseconds=int(time * 1_000_000))
+        return self._told
 
     def monotonic(self) -> float:
         """Return the seconds since this machine started."""
@@ -41,6 +46,7 @@ class SimulatedClock:
     def jump(self, seconds: float) -> None:
         """Set the wall time forwards or back."""
         self._start += timedelta(seconds=seconds)
+        self._told += timedelta(seconds=seconds)
 
 
 def _wake(future: "asyncio.Future[None]") -> None:

@@ -15,6 +15,8 @@ MUST_FIRE: Mapping[str, str] = {
     "publish gap": "a window ended before the events that were to be published",
     "rebase": "a window was begun anew by an owner",
     "sweep": "a window was begun anew by the sweep",
+    "push taken": "a gateway took events in that came with a wake-up",
+    "push refused": "events that came with a wake-up did not follow what the gateway had",
     "repair, gap": "a gateway found a gap in a window",
     "repair, behind": "a window had less than a wake-up told of",
     "repair, away": "a gateway filled a feed while Redis was away",

@@ -7,6 +7,7 @@ it was, and a fact costs a microsecond.
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from tests.simulation.process import process_name
@@ -47,15 +48,24 @@ class FactLogger:
         self.error(event, error=repr(sys.exc_info()[1]), **fields)
 
 
+@lru_cache(maxsize=1)
+def _speaking(_known: int) -> list[Any]:
+    """Return the modules of the product that log. There are thousands of modules: looked for when there are more."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("holdfast.") and getattr(module, "log", None) is not None
+    ]
+
+
 @contextmanager
 def facts(tell: Fact, wrong: Fact) -> Generator[None]:
     """Have every logger of the product speak to `tell`, and to `wrong` of what should never be."""
     logger = FactLogger(tell, wrong)
     before: list[tuple[Any, Any]] = []
-    for name, module in list(sys.modules.items()):
-        if name.startswith("holdfast.") and (known := getattr(module, "log", None)) is not None:
-            before.append((module, known))
-            setattr(module, "log", logger)  # noqa: B010 - no module declares it to be replaced
+    for module in _speaking(len(sys.modules)):
+        before.append((module, module.log))
+        module.log = logger
     try:
         yield
     finally:

@@ -40,6 +40,14 @@ class Counting(Silent, Observer):
         """Count it."""
         self._count(f"repair, {cause}")
 
+    def pushed(self, events: int) -> None:
+        """Count it."""
+        self._count("push taken")
+
+    def push_refused(self) -> None:
+        """Count it."""
+        self._count("push refused")
+
     def caught_behind(self, sessions: int) -> None:
         """Count it."""
         self._count("head check found news", sessions)

@@ -221,6 +221,7 @@ MUTANTS: Mapping[str, Mutant] = {
         ),
         ("nobody-looks", "an event that was not published reaches nobody", _nobody_looks),
         ("gap-ignored", "a client misses what the window misses", mutants_gateway.gap_ignored),
+        ("push-unchecked", "a client misses what wake-ups miss", mutants_gateway.push_unchecked),
         (
             "from-the-end",
             "a client misses what came while it was away",

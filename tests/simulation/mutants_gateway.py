@@ -13,35 +13,61 @@ from holdfast.gateway.reading import Reading
 from holdfast.gateway.request import Sources, SubscriptionRequest
 from holdfast.gateway.selection import Selection
 from holdfast.gateway.subscription import Subscription
+from holdfast.gateway.tail import Tail
 from holdfast.gateway.tasks import Flight
 
 Patches = Iterable[tuple[type | Any, str, Any]]
 """What a mutant puts in the place of what: owner, name, mutation."""
 
 
+class _Holes:
+    """Feeds with events missing, which their readers pass over."""
+
+    def __init__(self) -> None:
+        self._holes: dict[Feed, tuple[int, int]] = {}
+
+    def take(self, feed: Feed, events: Sequence[RecordedEvent]) -> None:
+        for recorded in events:
+            if recorded.seq > feed.head:
+                if recorded.seq > feed.head + 1:
+                    self._holes[feed] = (feed.head, recorded.seq - 1)
+                    feed.ring.restart(recorded.seq - 1)
+                feed._append(recorded)
+
+    def needs_page(self, reading: Reading) -> bool:
+        begin, end = self._holes.get(reading._feed, (0, 0))
+        if reading._leaf is None and begin <= reading.position.accounted < end:
+            reading.position.account(end)
+        return reading._leaf is None and reading.position.accounted < reading._ring.floor
+
+
 def gap_ignored() -> Patches:
     """What comes from the window is taken as it comes, and whoever stood before a hole goes on behind it."""
-    holes: dict[Feed, tuple[int, int]] = {}
+    holes = _Holes()
 
-    def offer(self: Feed, events: Sequence[RecordedEvent]) -> bool:
-        before = self.head
-        for recorded in events:
-            if recorded.seq > self.head:
-                if recorded.seq > self.head + 1:
-                    holes[self] = (self.head, recorded.seq - 1)
-                    self.ring.restart(recorded.seq - 1)
-                self._append(recorded)
-        self._changed(before)
+    def offer(self: Tail, feed: Feed, events: Sequence[RecordedEvent]) -> bool:
+        before = feed.head
+        holes.take(feed, events)
+        feed.tell(before)
         return False
 
-    def needs_page(self: Reading) -> bool:
-        begin, end = holes.get(self._feed, (0, 0))
-        if self._leaf is None and begin <= self.position.accounted < end:
-            self.position.account(end)
-        return self._leaf is None and self.position.accounted < self._ring.floor
+    yield Tail, "_offer", offer
+    yield Reading, "needs_page", property(holes.needs_page)
 
-    yield Feed, "offer", offer
-    yield Reading, "needs_page", property(needs_page)
+
+def push_unchecked() -> Patches:
+    """What a wake-up carries is taken as it comes, wherever the feed stands."""
+    holes = _Holes()
+
+    def pushed(
+        self: Tail, feed: Feed, events: Sequence[RecordedEvent], told: dict[Feed, int]
+    ) -> bool:
+        told.setdefault(feed, feed.head)
+        holes.take(feed, events)
+        return True
+
+    yield Tail, "_pushed", pushed
+    yield Reading, "needs_page", property(holes.needs_page)
 
 
 def from_the_end() -> Patches:

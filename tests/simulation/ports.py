@@ -18,7 +18,7 @@ from typing import Any
 
 from holdfast.events.errors import HoldfastError, StoreBusy, StoreUnavailable, StreamUnavailable
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.process import Process
+from tests.simulation.process import Process, State
 
 # What pool_postgres gives a caller: 2 s for a connection, 10 s for an answer. Redis is waited for for 2 s.
 STORE_ACQUIRE_S = 2.0
@@ -125,17 +125,16 @@ class Wire:
         """Have `method` carried out by the server. Raises what the real adapter would."""
         server = self.server
         loop = server.loop
-        if not self.process.alive:
+        if self.process.state is State.DEAD:
             await loop.create_future()  # nobody is there to go on
-        call = _Call(self, what, method, args, kwargs, loop.create_future())
-        server_context = server.process.context
+        answer = loop.create_future()
+        call = _Call(self, what, method, args, kwargs, answer)
+        context = server.process.context
         if server.reach is Reach.REFUSES:
-            loop.call_later(
-                server.trip_s(), call.fail, "connection refused", context=server_context
-            )
+            loop.call_later(server.trip_s(), call.fail, "connection refused", context=context)
         else:
-            loop.call_later(server.trip_s(), call.arrive, context=server_context)
-        return await call.answer
+            loop.call_later(server.trip_s(), call.arrive, context=context)
+        return await answer
 
     def note(self, what: str, how: str) -> None:
         """Trace what became of a call."""
@@ -209,13 +208,16 @@ class _Call:
             self._give(result, error)
 
     def _give(self, result: Any, error: Exception | None) -> None:
-        if not self.answer.done():
-            self._wire.note(self._what, "ok" if error is None else str(error))
-            if error is None:
-                self.answer.set_result(result)
-            else:
-                self.answer.set_exception(error)
-                self.answer.exception()  # whoever asked may be gone
+        answer = self.answer
+        if answer.done():
+            return
+        if error is None:
+            self._wire.note(self._what, "ok")
+            answer.set_result(result)
+        else:
+            self._wire.note(self._what, str(error))
+            answer.set_exception(error)
+            answer.exception()  # whoever asked may be gone
 
     def _carry_out_late(self) -> None:
         if self._wire.server.boots != self._boots:

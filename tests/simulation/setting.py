@@ -7,6 +7,7 @@ run. The lease's ticker ticks twice a renewal instead of ten times: it was a thi
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,15 +17,20 @@ from tests.simulation.loop import SimulatedLoop
 TICKS_PER_RENEWAL = 2
 
 
-@contextmanager
-def setting(loop: SimulatedLoop) -> Generator[None]:
-    """Have steps and messages measured in virtual time, and the lease tick less often."""
-    # All of the ctx, so that none is forgotten when it is divided otherwise.
-    modules: list[Any] = [
+@lru_cache(maxsize=1)
+def _timing(_known: int) -> list[Any]:
+    """Return all modules of the ctx that measure, so that none is forgotten when it is divided otherwise."""
+    return [
         module
         for name, module in list(sys.modules.items())
         if name.startswith("holdfast.orchestrator.context_") and hasattr(module, "time")
     ]
+
+
+@contextmanager
+def setting(loop: SimulatedLoop) -> Generator[None]:
+    """Have steps and messages measured in virtual time, and the lease tick less often."""
+    modules = _timing(len(sys.modules))
     before = [module.time for module in modules]
     for module in modules:
         module.time = SimpleNamespace(monotonic=loop.time)

@@ -2,6 +2,7 @@
 
 # pyright: reportPrivateUsage=false, reportAttributeAccessIssue=false
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.orchestrator.recorder import Recorder
+from tests.code_at_work import UNKNOWN, commit
 from tests.simulation import campaign as campaigns
 from tests.simulation import mutant as mutants
 from tests.simulation.__main__ import main
@@ -73,6 +75,17 @@ def test_a_campaign_goes_on_where_its_file_ends(tmp_path: Path) -> None:
     assert Campaign.load(state).schedules == Campaign.load(state).next_seed == 10
     whole = run_campaign(Campaign(0, 0), 10)
     assert Campaign.load(state).counters == whole.counters
+    assert Campaign.load(state).commits == {commit(): 10}
+
+
+def test_of_an_older_file_nobody_knows_which_code_was_played(tmp_path: Path) -> None:
+    state = tmp_path / "campaign.json"
+    run_campaign(Campaign(0, 0), 2).save(state)
+    older = json.loads(state.read_text())
+    del older["commits"]
+    state.write_text(json.dumps(older))
+
+    assert Campaign.load(state).commits == {UNKNOWN: 2}
 
 
 def test_a_time_budget_ends_a_campaign() -> None:

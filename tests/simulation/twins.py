@@ -15,13 +15,13 @@ from typing import Any
 
 from holdfast.events.append_memory import MemoryWriter
 from holdfast.events.clock import Clock
-from holdfast.events.errors import AppendRefused, StoreBusy
+from holdfast.events.errors import AppendRefused, StoreBusy, StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Claim, Health, Outcome, SessionBatch
 from holdfast.events.store_memory import MemoryStore
-from holdfast.events.stream import Published
+from holdfast.events.stream import News, Published, Wake
 from holdfast.events.stream_memory import MemoryHints, MemoryStream, MemoryWakes
-from tests.simulation.ports import Remote, Server, Wire
+from tests.simulation.ports import Remote, Seen, Server, Wire
 from tests.simulation.process import Process
 from tests.simulation.records import Recorded, Records
 
@@ -46,8 +46,12 @@ class Backend:
         """Return the stream as a process reaches it."""
         return SimulatedStream(self, process)
 
-    def see(self, process: str, what: str, how: str) -> None:
-        """Trace a call."""
+    @property
+    def seen(self) -> Seen | None:
+        """What traces a call, in a schedule that is traced."""
+        return None if self.records.trace is None else self._see
+
+    def _see(self, process: str, what: str, how: str) -> None:
         if self.records.trace is not None:
             self.records.trace.append(f"{self.clock.monotonic():9.4f} {process:12} {what} {how}")
 
@@ -57,7 +61,7 @@ class SimulatedStore:
 
     def __init__(self, backend: Backend, process: Process) -> None:
         self._backend = backend
-        self.wire = Wire(process, backend.postgres, backend.see)
+        self.wire = Wire(process, backend.postgres, backend.seen)
         store = backend.store
         self.log_id = store.log_id
         self.reader: Any = Remote(self.wire, "reader", store.reader)
@@ -149,7 +153,7 @@ class SimulatedStream:
 
     def __init__(self, backend: Backend, process: Process) -> None:
         self._backend = backend
-        self._wire = Wire(process, backend.redis, backend.see)
+        self._wire = Wire(process, backend.redis, backend.seen)
         self._twin = backend.stream
 
     async def publish(
@@ -158,6 +162,16 @@ class SimulatedStream:
         """Publish."""
         call = self._wire.call
         return await call("stream.publish", self._publish, session, events, at_rest=at_rest)
+
+    async def publish_all(self, news: Sequence[News]) -> Sequence[Published | StreamUnavailable]:
+        """Publish to many sessions, over as many wires: each may be lost by itself."""
+        return await asyncio.gather(*(self._publish_one(one) for one in news))
+
+    async def _publish_one(self, one: News) -> Published | StreamUnavailable:
+        try:
+            return await self.publish(one.session, one.events, at_rest=one.at_rest)
+        except StreamUnavailable as error:
+            return error
 
     async def rebase(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
@@ -247,10 +261,10 @@ class SimulatedWakes(MemoryWakes):
         """Stop getting them."""
         self._watched.discard(session)
 
-    def put(self, session: int, head: int) -> None:
+    def put(self, wake: Wake) -> None:
         """Have the message arrive in a moment."""
         redis = self._backend.redis
-        redis.loop.call_later(redis.trip_s(), super().put, session, head)
+        redis.loop.call_later(redis.trip_s(), super().put, wake)
 
 
 async def _quietly(wire: Wire) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -43,7 +44,9 @@ def settings_of(name: str) -> OrchestratorSettings:
     return _settings[name]
 
 
+@cache
 def _loaded() -> Workflows:
+    """Return what every worker has loaded; nobody changes it."""
     workflows = Workflows()
     for one in WORKFLOWS:
         workflows.add(one)

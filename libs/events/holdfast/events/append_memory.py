@@ -201,7 +201,9 @@ class MemoryWriter:
 
 def _check_text(text: str | None) -> None:
     """Raise AppendRefused for what a text column can't hold: NUL, and half of a surrogate pair."""
-    if text is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+    if text is None or (text.isascii() and "\0" not in text):
+        return  # nearly all, in a tenth of the time
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
         raise AppendRefused(f"not storable as text: {text!r}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
+from holdfast.events.catalog import TERMINAL_TYPES
 from holdfast.events.commands import Command, CommandKind
 from holdfast.events.slots_memory import Slots, asked_at, in_turn, turn_of
 from holdfast.events.state_memory import MemoryState, RunRow, SessionRow, later
@@ -96,6 +97,28 @@ class MemoryClaims:
         run.strikes += 1
         return run.strikes
 
+    async def erase_some(self, session: int, *, epoch: int, limit: int) -> bool:
+        """Delete the oldest events of a session that is going to be erased; return whether to go on."""
+        await self._state.turn()
+        owned = [row for row in self._at_epoch({session: epoch}) if row.owner is not None]
+        if not owned or len(owned[0].events) <= limit:
+            return False
+        state, row = self._state, owned[0]
+        gone, row.events = row.events[:limit], row.events[limit:]
+        row.min_seq += len(gone)
+        row.snapshots.clear()
+        for event in gone:
+            if event.run_id is None:
+                continue
+            if event.key is not None:
+                del state.keys[event.run_id][event.key]
+            if event.type in TERMINAL_TYPES:
+                state.terminals.discard(event.run_id)
+            if event.run_id in row.with_results:
+                row.with_results.discard(event.run_id)
+                del state.results[event.run_id]
+        return True
+
     async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
         """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""
         now = await self._state.turn()
@@ -144,13 +167,13 @@ class MemoryClaims:
     def _forget(self, now: datetime, limit: int) -> None:
         """Drop what was only kept for a time; answers are in the order in which they were given."""
         answers, announcements = self._state.answers, self._state.announcements
+        answers_since, words_since = later(now, -ANSWER_KEPT_S), later(now, -WORKFLOW_KEPT_S)
         for name, answer in list(islice(answers.items(), limit)):
-            if answer.given_at >= later(now, -ANSWER_KEPT_S):
+            if answer.given_at >= answers_since:
                 break
             del answers[name]
-        for name, word in list(announcements.items()):
-            if word.seen_at < later(now, -WORKFLOW_KEPT_S):
-                del announcements[name]
+        for name in [name for name, word in announcements.items() if word.seen_at < words_since]:
+            del announcements[name]
 
     def _busy(self) -> list[SessionRow]:
         """The sessions that are not at rest: those cost a claim nothing, however many there are."""

@@ -24,11 +24,7 @@ if not fits then
   end
 end
 
-if ttl == '0' then
-  redis.call('PERSIST', window)
-else
-  redis.call('PEXPIRE', window, ttl)
-end
+redis.call('PEXPIRE', window, ttl)
 if fits then
   return 'dup'
 end

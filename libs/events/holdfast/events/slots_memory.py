@@ -49,10 +49,11 @@ class Slots:
     def __init__(self, state: MemoryState, now: datetime, worker: str | None) -> None:
         """`worker` is whose own word counts at any age."""
         self._state = state
+        since = later(now, -WORKER_SEEN_S)
         words = [
             word.info
             for word in state.announcements.values()
-            if word.worker == worker or word.seen_at > later(now, -WORKER_SEEN_S)
+            if word.worker == worker or word.seen_at > since
         ]
         self._most: dict[str, int] = {}
         for info in words:

@@ -5,11 +5,11 @@ Only committed events are published. The same interfaces are kept by Redis and b
 contract suite, `tests/contract`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 
 # The window: 2,048 events of ~243 bytes in Redis = 0.5 MB for a session, 20 s of 100 events/s.
@@ -24,6 +24,10 @@ REBASE_EVENTS = 256
 # The window of a session that is at rest goes after ten minutes; a later reader is served by the store.
 REST_TTL_S = 600
 
+# Any other goes an hour after its last event: its run waits for somebody, or its worker is gone. So the windows that
+# there are at any time are those of the sessions of the last hour, however many wait; the next event begins one anew.
+ACTIVE_TTL_S = 3_600
+
 
 class Published(StrEnum):
     """What became of a publish."""
@@ -31,6 +35,14 @@ class Published(StrEnum):
     OK = "ok"  # appended
     DUP = "dup"  # every entry was there before
     GAP = "gap"  # nothing was written: the window ends before the entry ahead of the first one
+
+
+class News(NamedTuple):
+    """Contiguous, committed events of one session, for its window; `at_rest` as in `Publisher.publish`."""
+
+    session: int
+    events: Sequence[RecordedEvent]
+    at_rest: bool = False
 
 
 class Publisher(Protocol):
@@ -41,9 +53,13 @@ class Publisher(Protocol):
     ) -> Published:
         """Append contiguous, committed events to the window and wake the session's readers.
 
-        What is there already is skipped. On GAP call `rebase`. `at_rest` lets the window expire later; any other
-        publish keeps it. Raises StreamUnavailable; calling again is harmless.
+        What is there already is skipped. On GAP call `rebase`. The window lives for ACTIVE_TTL_S from now, or for
+        REST_TTL_S `at_rest`. Raises StreamUnavailable; calling again is harmless.
         """
+        ...
+
+    async def publish_all(self, news: Sequence[News]) -> Sequence[Published | StreamUnavailable]:
+        """Do what `publish` does for many sessions, each by itself; return what came of it, in order."""
         ...
 
     async def rebase(
@@ -83,12 +99,21 @@ class Window(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """A session has news, up to `head` if known. `session` None: wake-ups may have been lost, look at all."""
+class Wake(NamedTuple):
+    """A session has news, up to `head` if known. `session` None: wake-ups may have been lost, look at all.
 
+    `events` are what was just appended to the window, the last of them `head`, if they are few; else the window has
+    them. They are to be believed as the window is: whoever can't continue with them reads.
+    """
+
+    # A tuple, since one is made for every event that passes: a frozen dataclass costs four times as much.
     session: int | None
     head: int | None = None
+    events: Sequence[RecordedEvent] = ()
+
+
+Hear = Callable[[Sequence[Wake]], None]
+"""Is given the wake-ups that came in together, in order; returns at once."""
 
 
 class Wakes(Protocol):
@@ -102,8 +127,12 @@ class Wakes(Protocol):
         """Stop getting them."""
         ...
 
-    def listen(self) -> AsyncIterator[Wake]:
-        """Yield wake-ups for ever; reconnects by itself and then yields `Wake(None)`."""
+    async def listen(self, hear: Hear) -> None:
+        """Have `hear` called with wake-ups for ever; reconnects by itself, and then there is a `Wake(None)`.
+
+        Called rather than iterated over, so that an event costs no task a turn. One listener at a time. What came
+        before it listens is kept for it, or replaced by a `Wake(None)`. Returns when the stream is closed.
+        """
         ...
 
     @property
@@ -118,3 +147,16 @@ class Hints(Protocol):
     def listen(self) -> AsyncIterator[int | None]:
         """Yield sessions with work for ever; None when hints may have been lost."""
         ...
+
+
+async def publish_each(
+    publisher: Publisher, news: Sequence[News]
+) -> Sequence[Published | StreamUnavailable]:
+    """Do what `Publisher.publish_all` promises one by one, for a publisher that knows no better."""
+    found: list[Published | StreamUnavailable] = []
+    for one in news:
+        try:
+            found.append(await publisher.publish(one.session, one.events, at_rest=one.at_rest))
+        except StreamUnavailable as error:
+            found.append(error)
+    return found

@@ -9,14 +9,21 @@ from dataclasses import dataclass, field
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import REST_TTL_S, WINDOW_EVENTS, Published, Wake
+from holdfast.events.stream import ACTIVE_TTL_S, REST_TTL_S, WINDOW_EVENTS, Hear, News, Published, Wake, publish_each
 from holdfast.events.stream_batches import (
     calls,
     check_contiguous,
     entries_to_keep,
     newest_call,
 )
-from holdfast.events.stream_inbox import INBOX_SESSIONS_MAX, Inbox, InboxClosed
+from holdfast.events.stream_inbox import (
+    INBOX_SESSIONS_MAX,
+    MAILBOX_WAKES_MAX,
+    Inbox,
+    InboxClosed,
+    Mailbox,
+)
+from holdfast.events.stream_message import version_for
 
 
 @dataclass(slots=True)
@@ -58,6 +65,7 @@ class MemoryStream:
         fresh = [event for event in events if event.seq > last]
         if fresh:
             self._windows[session] = window
+            self._make_room(window, len(fresh))
             for event in fresh:
                 self._take_room()  # what fitted stays: the next call finds a prefix and goes on
                 window.entries.append(event)
@@ -65,8 +73,13 @@ class MemoryStream:
         if not fresh:
             return Published.DUP
         self.trim(session, entries_to_keep(calls(events)[-1], window_events=self._window_events))
-        self._wake(session, fresh[-1].seq)
+        carried = tuple(fresh) if version_for(fresh) else ()
+        self._wake(Wake(session, fresh[-1].seq, carried))
         return Published.OK
+
+    async def publish_all(self, news: Sequence[News]) -> Sequence[Published | StreamUnavailable]:
+        """Publish to many sessions, each by itself; see Publisher."""
+        return await publish_each(self, news)
 
     async def rebase(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
@@ -83,7 +96,7 @@ class MemoryStream:
         for _ in newest:
             self._take_room()
         self._windows[session] = _Window(list(newest), self._expiry(at_rest))
-        self._wake(session, newest[-1].seq)
+        self._wake(Wake(session, newest[-1].seq))
         return Published.OK
 
     async def erase(self, session: int, last: RecordedEvent) -> Published:
@@ -95,7 +108,7 @@ class MemoryStream:
             return Published.DUP
         self._take_room()
         self._windows[session] = _Window([last], self._expiry(at_rest=True))
-        self._wake(session, last.seq)
+        self._wake(Wake(session, last.seq))
         return Published.OK
 
     async def drop(self, session: int) -> None:
@@ -194,6 +207,13 @@ class MemoryStream:
         if self._down:
             raise StreamUnavailable("Redis is away: switched off")
 
+    def _make_room(self, window: _Window, entries: int) -> None:
+        """Out of memory, let a window's older half go if that makes room for what is to come, as publish.lua does."""
+        half = len(window.entries) // 2
+        if self.room is not None and self.room <= 0 and half >= entries:
+            del window.entries[: len(window.entries) - half]
+            self.room += half
+
     def _take_room(self) -> None:
         if self.room is None:
             return
@@ -210,8 +230,8 @@ class MemoryStream:
             return None
         return window
 
-    def _expiry(self, at_rest: bool) -> float | None:
-        return self._clock.monotonic() + REST_TTL_S if at_rest else None
+    def _expiry(self, at_rest: bool) -> float:
+        return self._clock.monotonic() + (REST_TTL_S if at_rest else ACTIVE_TTL_S)
 
     def _after(self, session: int, after: int) -> list[RecordedEvent]:
         window = self._window(session)
@@ -220,19 +240,19 @@ class MemoryStream:
         # Entries are contiguous: publish and rebase see to it, and only ends are ever lost.
         return window.entries[max(0, after + 1 - window.entries[0].seq) :]
 
-    def _wake(self, session: int, head: int) -> None:
+    def _wake(self, wake: Wake) -> None:
         if not self.lose_wakes:
             for wakes in self._wakes:
-                wakes.put(session, head)
+                wakes.put(wake)
 
 
 class MemoryWakes:
     """Wake-ups of watched sessions, for one listener."""
 
-    def __init__(self, *, up: bool = True, sessions_max: int = INBOX_SESSIONS_MAX) -> None:
+    def __init__(self, *, up: bool = True, wakes_max: int = MAILBOX_WAKES_MAX) -> None:
         self._up = up
         self._watched: set[int] = set()
-        self._inbox = Inbox(sessions_max=sessions_max)
+        self._mailbox = Mailbox(wakes_max=wakes_max)
 
     @property
     def connected(self) -> bool:
@@ -247,34 +267,34 @@ class MemoryWakes:
         """Stop getting them."""
         self._watched.discard(session)
 
-    async def listen(self) -> AsyncIterator[Wake]:
-        """Yield wake-ups until closed, each session once however often it woke in the meantime."""
+    async def listen(self, hear: Hear) -> None:
+        """Have `hear` called with wake-ups, in the listener's own task, until closed."""
         while True:
             try:
-                wake = await self._inbox.take()
+                wakes = await self._mailbox.take()
             except InboxClosed:
                 return
-            yield wake
+            hear(wakes)
 
-    def put(self, session: int, head: int) -> None:
+    def put(self, wake: Wake) -> None:
         """Wake the listener, if it watches the session."""
-        if session in self._watched:
-            self._inbox.put(session, head)
+        if wake.session in self._watched:
+            self._mailbox.put(wake)
 
     def set_up(self, up: bool) -> None:
         """Go away or come back; back again, the listener is told to look at all."""
         if up and not self._up:
-            self._inbox.lose()
+            self._mailbox.lose()
         self._up = up
 
     def lose(self) -> None:
         """Lose unread wake-ups, and say so."""
-        self._inbox.lose()
+        self._mailbox.lose()
 
     def close(self) -> None:
         """End `listen`."""
         self._up = False
-        self._inbox.close()
+        self._mailbox.close()
 
 
 class MemoryHints:
@@ -287,10 +307,10 @@ class MemoryHints:
         """Yield sessions with work until closed; None when hints may have been lost."""
         while True:
             try:
-                wake = await self._inbox.take()
+                session = await self._inbox.take()
             except InboxClosed:
                 return
-            yield wake.session
+            yield session
 
     def put(self, session: int) -> None:
         """Tell of a session with work."""

@@ -1,7 +1,7 @@
 """The stream over Redis 6.2 or newer, or Valkey.
 
 hf:<log>:{<session>}:events   a stream: entry <seq>-0 with t(ype), r(un id), b(ody), in this order
-hf:<log>:{<session>}:wake     a channel: the new head, in decimal
+hf:<log>:{<session>}:wake     a channel: the new head, or the events themselves (see `stream_message`)
 hf:<log>:work                 a channel: a session that something was asked of, in decimal
 """
 
@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import REST_TTL_S, Published
+from holdfast.events.stream import ACTIVE_TTL_S, REST_TTL_S, News, Published
 from holdfast.events.stream_batches import calls, entries_to_keep, newest_call
+from holdfast.events.stream_message import version_for
 from holdfast.events.stream_redis_link import (
     PATIENCE,
     Names,
@@ -29,7 +30,7 @@ from holdfast.events.stream_redis_link import (
     pubsub_connection,
     stream_errors,
 )
-from holdfast.events.stream_redis_scripts import Argument, Caller, Script
+from holdfast.events.stream_redis_scripts import Argument, Call, Caller, RedisTrips, Script
 from holdfast.events.stream_redis_wakes import RedisHints, RedisWakes
 
 # Windows in one XREAD: 1,000 of them keep Redis 0.3 ms, and a gateway with more wakes in turns.
@@ -38,7 +39,7 @@ READ_WINDOWS_MAX = 1_000
 log = structlog.get_logger("holdfast.stream")
 
 _REST_TTL_MS = REST_TTL_S * 1_000
-_FOR_GOOD = 0
+_ACTIVE_TTL_MS = ACTIVE_TTL_S * 1_000
 
 
 class RedisStream:
@@ -63,7 +64,7 @@ class RedisStream:
         self._client = Redis(connection_pool=self._pool)
         # The answer as it came: redis-py would make a dict of every entry.
         self._client.set_response_callback("XREAD", _as_it_came)
-        self._caller = Caller(self._client)
+        self._caller = Caller(RedisTrips(self._client, answer_s=patience.answer_s))
         self._ears: list[RedisWakes | RedisHints] = []
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(self._pool.aclose)
@@ -137,14 +138,38 @@ class RedisStream:
         # None at all is one call too: it lets the window expire, or keeps it.
         batches = calls(events) or [()]
         for batch in batches:
-            resting = at_rest and batch is batches[-1]
-            keep = entries_to_keep(batch)
-            said = await self._call(self._publish, session, batch, keep, at_rest=resting)
+            call = self._publishing(session, batch, at_rest=at_rest and batch is batches[-1])
+            said = _outcome(await self._caller.call_one(call))
             if said is Published.GAP:
                 return said
             if said is Published.OK:
                 outcome = said
         return outcome
+
+    async def publish_all(self, news: Sequence[News]) -> Sequence[Published | StreamUnavailable]:
+        """Publish to many sessions at once; see Publisher. As many round trips as `publish` takes for one session."""
+        found: dict[int, Published | StreamUnavailable] = {}
+        wanted: list[tuple[int, Call]] = []
+        for place, one in enumerate(news):
+            batches = calls(one.events) or [()]
+            if len(batches) == 1:
+                wanted.append(
+                    (place, self._publishing(one.session, batches[0], at_rest=one.at_rest))
+                )
+                continue
+            try:
+                found[place] = await self.publish(one.session, one.events, at_rest=one.at_rest)
+            except StreamUnavailable as error:
+                found[place] = error
+        said = await self._caller.call_all([call for _, call in wanted])
+        for (place, _), answer in zip(wanted, said, strict=True):
+            found[place] = answer if isinstance(answer, StreamUnavailable) else _outcome(answer)
+        return [found[place] for place in range(len(news))]
+
+    def _publishing(self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool) -> Call:
+        ttl = _REST_TTL_MS if at_rest else _ACTIVE_TTL_MS
+        settings = (entries_to_keep(events), ttl, version_for(events))
+        return self._call(self._publish, session, events, *settings)
 
     async def rebase(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False
@@ -152,33 +177,32 @@ class RedisStream:
         """Begin the window anew with the newest of these that fit into one call; see Publisher."""
         if not events:
             return Published.DUP
-        return await self._call(self._rebase, session, newest_call(events), at_rest=at_rest)
+        ttl = _REST_TTL_MS if at_rest else _ACTIVE_TTL_MS
+        call = self._call(self._rebase, session, newest_call(events), ttl)
+        return _outcome(await self._caller.call_one(call))
 
-    async def _call(
+    def _call(
         self,
         script: Script,
         session: int,
         events: Sequence[RecordedEvent],
-        *settings: int,
-        at_rest: bool,
-    ) -> Published:
-        ttl = _REST_TTL_MS if at_rest else _FOR_GOOD
+        *settings: Argument,
+    ) -> Call:
         first = events[0].seq if events else 1
-        arguments: list[Argument] = [self._names.wake(session), *settings, ttl, first]
+        arguments: list[Argument] = [self._names.wake(session), *settings, first]
         size = 0
         for event in events:
             arguments += (event.type, event.run_id or "", event.body)
             size += len(event.body)
-        said = await self._caller.call(script, self._names.window(session), arguments, size=size)
-        return Published(said.decode())
+        return Call(script, self._names.window(session), arguments, size)
 
     async def erase(self, session: int, last: RecordedEvent) -> Published:
         """Leave nothing in the window but the event that erased the session; see Publisher."""
         arguments: list[Argument] = [self._names.wake(session), _REST_TTL_MS, last.seq]
         arguments += (last.type, last.run_id or "", last.body)
         window = self._names.window(session)
-        said = await self._caller.call(self._erase, window, arguments, size=len(last.body))
-        return Published(said.decode())
+        call = Call(self._erase, window, arguments, len(last.body))
+        return _outcome(await self._caller.call_one(call))
 
     async def drop(self, session: int) -> None:
         """Delete the window. Raises StreamUnavailable."""
@@ -252,6 +276,13 @@ class RedisStream:
     async def close(self) -> None:
         """Close every connection, of wakes and hints too; calls that wait fail."""
         await self._closing.aclose()
+
+
+_OUTCOMES = {outcome.value.encode(): outcome for outcome in Published}
+
+
+def _outcome(said: bytes) -> Published:
+    return _OUTCOMES[said]
 
 
 def _event(entry: Sequence[Any]) -> RecordedEvent:

@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
@@ -13,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from holdfast.events.cancels import cancel_kept
 from holdfast.events.clock import Clock, jittered
+from holdfast.events.stream_redis_line import SILENT, Line
 from holdfast.events.stream_redis_link import REDIS_ERRORS, Patience
 
 # Channels in one SUBSCRIBE: 500 × 45 bytes = 22 KB, so that 10,000 sessions are 20 commands.
@@ -21,29 +23,32 @@ SUBSCRIBE_CHANNELS_MAX = 500
 # Tries to come back are spread by half either way, so that many processes don't come at once.
 BACK_OFF_SPREAD = 0.5
 
+Message = tuple[bytes, bytes]
+"""A channel, and what was said on it."""
+
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
 class Ear:
     """Hears wanted channels over one connection, for ever.
 
-    `on_message` gets the channel and the payload; `on_back` is called whenever messages may have
-    been missed and all subscriptions are in force again. Both are called between two reads and
-    must not wait.
+    `on_messages` gets the messages that came in together; `on_back` is called whenever messages may
+    have been missed and all subscriptions are in force again. Both are called as the bytes come in
+    and must not wait.
     """
 
     def __init__(
         self,
         make_connection: Callable[[], AbstractConnection],
         *,
-        on_message: Callable[[bytes, bytes], None],
+        on_messages: Callable[[Sequence[Message]], None],
         on_back: Callable[[], None],
         patience: Patience,
         clock: Clock,
         chance: random.Random,
     ) -> None:
         self._make_connection = make_connection
-        self._on_message = on_message
+        self._on_messages = on_messages
         self._on_back = on_back
         self._patience = patience
         self._clock = clock
@@ -127,9 +132,11 @@ class Ear:
         self._restoring = set(self._wanted)
         if not self._restoring:
             self._become_whole()
+        # Before anything is asked: no answer is on its way yet.
+        line = Line.take_over(connection, self._hear)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._speak(connection))
-            tasks.create_task(self._listen(connection))
+            tasks.create_task(self._listen(connection, line))
 
     async def _speak(self, connection: AbstractConnection) -> None:
         """Subscribe and unsubscribe in batches, and ask for signs of life.
@@ -159,19 +166,33 @@ class Ear:
                 for batch in _batched(channels):
                     await _send(connection, command, *batch)
 
-    async def _listen(self, connection: AbstractConnection) -> None:
-        while True:
-            said = await connection.read_response(timeout=self._patience.silence_s)
+    async def _listen(self, connection: AbstractConnection, line: Line | None) -> None:
+        silence_s = self._patience.silence_s
+        if line is not None:
+            await line.until_lost(silence_s)
+        while True:  # the driver's way
+            said = await connection.read_response(timeout=silence_s)
             if said is None:
-                raise RedisConnectionError("silent for longer than a ping takes")
-            match said:
-                case [b"message", bytes(channel), bytes(payload)]:
-                    if channel in self._wanted:
-                        self._on_message(channel, payload)
-                case [b"subscribe" | b"unsubscribe", bytes(channel), _]:
+                raise RedisConnectionError(SILENT)
+            self._hear([said])
+
+    def _hear(self, replies: Sequence[Any]) -> None:
+        messages: list[Message] = []
+        wanted = self._wanted
+        for said in replies:
+            # Not a `match`: its class patterns cost more than all the rest of the way.
+            if type(said) is list and len(said) == 3:
+                kind, channel, payload = said
+                if kind == b"message":
+                    if channel in wanted:
+                        messages.append((channel, payload))
+                elif kind == b"subscribe" or kind == b"unsubscribe":
                     self._answered(channel)
-                case _:
-                    pass  # a PONG: any word is a sign of life
+            elif isinstance(said, Exception):
+                raise said
+            # else a PONG: any word is a sign of life
+        if messages:
+            self._on_messages(messages)
 
     def _answered(self, channel: bytes) -> None:
         # Of subscribe, unsubscribe, subscribe in a row only the third answer counts.

@@ -2,17 +2,23 @@
 
 While a round trip is under way, the calls that are asked for gather and go together in the next:
 under load 1,000 publishes cost one write and one read instead of 1,000, at rest none waits.
+
+Not over redis-py's pipelines: those pack each argument in Python, and arm a timer for each answer.
+That was a quarter of what an event cost its worker.
 """
 
 import asyncio
 import hashlib
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import resources
+from typing import Any, NamedTuple, Protocol
 
+import hiredis
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, ResponseError
 
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream_redis_link import REDIS_ERRORS, unavailable
@@ -33,39 +39,85 @@ class Script:
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
+class Call(NamedTuple):
+    """A script to run with one key; `size` is about the bytes of its arguments."""
+
     script: Script
     key: str
     arguments: Sequence[Argument]
     size: int
-    answer: asyncio.Future[bytes]
+
+
+Answer = bytes | StreamUnavailable
+"""What a script said, or why that isn't known: it may have run all the same."""
+
+
+class _Asked:
+    """Calls that one caller asked for together: one future for all of their answers."""
+
+    __slots__ = ("answers", "done", "left")
+
+    def __init__(self, count: int) -> None:
+        self.answers: list[Answer | None] = [None] * count
+        self.left = count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answer(self, place: int, said: Answer) -> None:
+        """Take in an answer. The first one counts: what failed later had been answered before."""
+        if self.answers[place] is not None:
+            return
+        self.answers[place] = said
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
+
+
+class _Waiting(NamedTuple):
+    call: Call
+    asked: _Asked
+    place: int
+
+
+class Trips(Protocol):
+    """The way to Redis and back."""
+
+    async def make(self, calls: Sequence[Call]) -> Sequence[object]:
+        """Make one round trip; an answer that is an error stands in its place. Raises what the driver raises."""
+        ...
+
+    async def load(self, script: Script) -> None:
+        """Let Redis know a script. Raises what the driver raises."""
+        ...
 
 
 class Caller:
-    """Calls scripts of one key each over one client."""
+    """Calls scripts of one key each."""
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
-        self._waiting: deque[_Call] = deque()
+    def __init__(self, trips: Trips) -> None:
+        self._way = trips
+        self._waiting: deque[_Waiting] = deque()
         self._trips: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def call(
-        self, script: Script, key: str, arguments: Sequence[Argument], *, size: int
-    ) -> bytes:
-        """Run a script and return its answer; `size` is about the bytes of its arguments.
+    async def call_one(self, call: Call) -> bytes:
+        """Run a script and return its answer. Raises StreamUnavailable; the script may have run all the same."""
+        [said] = await self.call_all([call])
+        if isinstance(said, StreamUnavailable):
+            raise said
+        return said
 
-        Raises StreamUnavailable; the script may have run all the same.
-        """
+    async def call_all(self, calls: Sequence[Call]) -> list[Answer]:
+        """Run scripts, in as few round trips as they fit into; return their answers in order."""
         if self._closed:
-            raise StreamUnavailable("the stream is closed")
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        call = _Call(script, key, arguments, size, answer)
-        self._waiting.append(call)
+            return [StreamUnavailable("the stream is closed") for _ in calls]
+        if not calls:
+            return []
+        asked = _Asked(len(calls))
+        self._waiting.extend(_Waiting(call, asked, place) for place, call in enumerate(calls))
         if self._trips is None or self._trips.done():
             self._trips = asyncio.create_task(self._make_trips(), name="stream-calls")
-        return await answer
+        await asked.done
+        return [said for said in asked.answers if said is not None]
 
     async def close(self) -> None:
         """Fail the calls that wait, and let no more in."""
@@ -73,78 +125,110 @@ class Caller:
         if self._trips is not None:
             self._trips.cancel()
             await asyncio.gather(self._trips, return_exceptions=True)
-        self._fail_all(self._waiting, StreamUnavailable("the stream is closed"))
+        _fail(self._waiting, StreamUnavailable("the stream is closed"))
 
     async def _make_trips(self) -> None:
-        trip: list[_Call] = []
+        trip: list[_Waiting] = []
         try:
             while trip := self._next_trip():
                 try:
                     await self._make(trip)
                 except REDIS_ERRORS as error:
-                    for call in trip:
-                        _fail(call, error)
+                    _fail(trip, _wrapped(error))
         except asyncio.CancelledError:
-            self._fail_all(trip, StreamUnavailable("the stream was closed"))
+            _fail(trip, StreamUnavailable("the stream was closed"))
             raise
         except Exception as error:  # noqa: BLE001 (whoever waits gets it)
-            self._fail_all((*trip, *self._waiting), error)
+            for waiting in (*trip, *self._waiting):
+                if not waiting.asked.done.done():
+                    waiting.asked.done.set_exception(error)
             self._waiting.clear()
 
-    @staticmethod
-    def _fail_all(calls: Iterable[_Call], error: Exception) -> None:
-        for call in calls:
-            if not call.answer.done():
-                call.answer.set_exception(error)
-
-    def _next_trip(self) -> list[_Call]:
-        trip: list[_Call] = []
+    def _next_trip(self) -> list[_Waiting]:
+        trip: list[_Waiting] = []
         size = 0
         while self._waiting and len(trip) < TRIP_CALLS_MAX:
-            call = self._waiting[0]
-            size += call.size
+            first = self._waiting[0]
+            size += first.call.size
             if trip and size > TRIP_BYTES_MAX:
                 break
             self._waiting.popleft()
             # The caller of a cancelled one has given up on it; what was asked is safe to leave out.
-            if not call.answer.done():
-                trip.append(call)
+            if not first.asked.done.done():
+                trip.append(first)
         return trip
 
-    async def _make(self, trip: Sequence[_Call]) -> None:
-        answers = await self._send(trip)
-        unknown = [
-            call
-            for call, answer in zip(trip, answers, strict=True)
-            if isinstance(answer, NoScriptError)
-        ]
-        for call, answer in zip(trip, answers, strict=True):
-            if not isinstance(answer, NoScriptError):
-                _settle(call, answer)
+    async def _make(self, trip: Sequence[_Waiting]) -> None:
+        answers = await self._way.make([waiting.call for waiting in trip])
+        unknown: list[_Waiting] = []
+        for waiting, answer in zip(trip, answers, strict=True):
+            if isinstance(answer, NoScriptError):
+                unknown.append(waiting)
+            else:
+                waiting.asked.answer(waiting.place, _said(answer))
         if unknown:
             # A fresh or restarted Redis knows no scripts. Nothing of these calls has run.
-            for script in {call.script for call in unknown}:
-                await self._client.execute_command("SCRIPT LOAD", script.source)
-            for call, answer in zip(unknown, await self._send(unknown), strict=True):
-                _settle(call, answer)
-
-    async def _send(self, calls: Sequence[_Call]) -> Sequence[object]:
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command("EVALSHA", call.script.sha, 1, call.key, *call.arguments)
-        return await pipeline.execute(raise_on_error=False)
+            for script in {waiting.call.script for waiting in unknown}:
+                await self._way.load(script)
+            answers = await self._way.make([waiting.call for waiting in unknown])
+            for waiting, answer in zip(unknown, answers, strict=True):
+                waiting.asked.answer(waiting.place, _said(answer))
 
 
-def _settle(call: _Call, answer: object) -> None:
+class RedisTrips:
+    """Round trips over one connection at a time of a client's pool."""
+
+    def __init__(self, client: Redis, *, answer_s: float) -> None:
+        """`answer_s` is how long a round trip may take before Redis counts as away."""
+        self._client, self._answer_s = client, answer_s
+
+    async def make(self, calls: Sequence[Call]) -> Sequence[object]:
+        """Make one round trip; an answer that is an error stands in its place."""
+        packed = [_packed(call) for call in calls]
+        pool = self._client.connection_pool
+        connection: AbstractConnection = await pool.get_connection()
+        try:
+            async with asyncio.timeout(self._answer_s):
+                await connection.send_packed_command(b"".join(packed))
+                return [await _answer(connection) for _ in calls]
+        except BaseException:
+            # Answers may still be on their way: nobody else may take them for theirs.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def load(self, script: Script) -> None:
+        """Let Redis know a script."""
+        await self._client.execute_command("SCRIPT LOAD", script.source)
+
+
+def _packed(call: Call) -> bytes:
+    command = ("EVALSHA", call.script.sha, 1, call.key, *call.arguments)
+    return hiredis.pack_command(command)  # pyright: ignore[reportArgumentType] - the stub takes one word only
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        # No timer for each: the round trip as a whole has one.
+        return await connection.read_response(timeout=math.inf)
+    except ResponseError as error:
+        return error
+
+
+def _said(answer: object) -> Answer:
     if isinstance(answer, BaseException):
-        _fail(call, answer)
-    elif not call.answer.done():
-        assert isinstance(answer, bytes), answer
-        call.answer.set_result(answer)
+        return _wrapped(answer)
+    assert isinstance(answer, bytes), answer
+    return answer
 
 
-def _fail(call: _Call, error: BaseException) -> None:
-    if not call.answer.done():
-        wrapped = unavailable(error)
-        wrapped.__cause__ = error
-        call.answer.set_exception(wrapped)
+def _wrapped(error: BaseException) -> StreamUnavailable:
+    wrapped = unavailable(error)
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _fail(waiting: Iterable[_Waiting], error: StreamUnavailable) -> None:
+    for one in waiting:
+        one.asked.answer(one.place, error)

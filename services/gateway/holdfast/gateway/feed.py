@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from holdfast.events.clock import SystemClock
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import Page, Pulse, SessionStatus
+from holdfast.events.store import Page, Pulse, Quiet, SessionStatus
+from holdfast.gateway.chorus import Chorus
+from holdfast.gateway.observer import Silent
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Ring
 
@@ -36,8 +39,11 @@ class Feed:
         options: HubOptions,
         *,
         on_removed: Callable[[int], None] = lambda session: None,
+        chorus: Chorus | None = None,
     ) -> None:
         self.session = session
+        self.chorus = chorus or Chorus(SystemClock(), Silent())
+        self._chunk_bytes = options.chunk_bytes
         self._on_removed = on_removed  # events were erased or lost: drop other copies of them
         self.ring = Ring(pulse.head, events_max=options.ring_events, bytes_max=options.ring_bytes)
         self.heard = (
@@ -51,7 +57,8 @@ class Feed:
         self.generation = 0  # how often the history was lost
         self.refreshed_at = 0.0  # when an event was last taken in
         self.empty_since: float | None = None  # since when nobody follows
-        # A dict for its order: waking in order of arrival makes runs repeatable.
+        # Who has to be woken: all but the members of the chorus. A dict for its order: waking in order of arrival makes
+        # runs repeatable.
         self.followers: dict[Follower, None] = {}
 
     @property
@@ -69,20 +76,28 @@ class Feed:
         """Whether the Redis window may hold events that the log lost: then only the store is read."""
         return self.generation > 0
 
-    def offer(self, events: Sequence[RecordedEvent]) -> bool:
-        """Take in what follows the head; drop what is known. Returns whether a gap kept anything out."""
-        before = self.head
-        gap = False
+    @property
+    def granted(self) -> Quiet:
+        """What the store need not say again, were it so; nothing while this session is anything but at rest."""
+        quiet = (
+            self.status is SessionStatus.ACTIVE and self.stalled_since is None and not self.missing
+        )
+        return Quiet(self.session, self.ring.head if quiet else -1, self.ring.floor)
+
+    def take(self, events: Sequence[RecordedEvent]) -> bool:
+        """Take in what follows the head; drop what is known. Returns whether a gap kept anything out.
+
+        Nobody is told: that is owed, with `tell`, before the event loop turns.
+        """
+        ring = self.ring
         for recorded in events:
-            if recorded.seq <= self.head:
-                continue
-            if recorded.seq > self.head + 1:
-                gap = True
-                self.heard = max(self.heard, recorded.seq)
-                break
-            self._append(recorded)
-        self._changed(before)
-        return gap
+            seq, head = recorded.seq, ring.head
+            if seq == head + 1:
+                self._append(recorded)
+            elif seq > head:
+                self.heard = max(self.heard, seq)
+                return True
+        return False
 
     def admit(self, page: Page) -> None:
         """Take in an unfiltered page of the store. What is missing in it was compacted: that is no gap.
@@ -102,7 +117,7 @@ class Feed:
         if page.through == page.head:
             # The store has the last word on what there is; a wake-up may have promised events that were lost.
             self.heard = max(self.head, page.head)
-        self._changed(before)
+        self.tell(before)
 
     def note(self, pulse: Pulse | None) -> None:
         """Note what the store says beside the events: retention, status, a stalled run."""
@@ -127,6 +142,7 @@ class Feed:
         self.generation += 1
         self.ring.restart(head)
         self._on_removed(self.session)
+        self.chorus.disperse()
         self.heard = head
         self.status_head = min(self.status_head, head)
         for follower in list(self.followers):
@@ -136,8 +152,8 @@ class Feed:
     def wake(self) -> None:
         """Wake everybody who waits."""
         self.turns += 1
-        for follower in self.followers:
-            follower.wake()
+        self.chorus.disperse()
+        self._wake_followers()
 
     def join(self, follower: Follower) -> None:
         """Begin to wake `follower`. Join first and read afterwards: nothing falls in between."""
@@ -147,7 +163,7 @@ class Feed:
     def leave(self, follower: Follower, now: float) -> None:
         """Stop waking `follower`."""
         self.followers.pop(follower, None)
-        if not self.followers and self.empty_since is None:
+        if not self.followers and not self.chorus and self.empty_since is None:
             self.empty_since = now
 
     def _append(self, recorded: RecordedEvent) -> None:
@@ -160,7 +176,24 @@ class Feed:
             self.status, self.status_head = SessionStatus.EXPIRED, recorded.seq
         self.ring.append(Entry(recorded))
 
-    def _changed(self, before: int) -> None:
+    def tell(self, before: int) -> None:
+        """Tell everybody of what came after `before`, the head when they were last told."""
         self.heard = max(self.heard, self.head)
-        if self.head != before:
-            self.wake()
+        if self.head == before:
+            return
+        self.turns += 1
+        if self.chorus and not self._sung():
+            self.chorus.disperse()
+        self._wake_followers()
+
+    def _sung(self) -> bool:
+        """Tell the chorus what is new, if that is all there is to say."""
+        at, ring = self.chorus.at, self.ring
+        if self.status is not SessionStatus.ACTIVE or not ring.floor <= at < ring.head:
+            return False
+        piece = ring.joined(at, self._chunk_bytes)
+        return piece.last == ring.head and self.chorus.sing(piece)
+
+    def _wake_followers(self) -> None:
+        for follower in self.followers:
+            follower.wake()

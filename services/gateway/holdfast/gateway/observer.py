@@ -33,6 +33,14 @@ class Observer(Protocol):
         """A feed took in `events` events, once for all of its subscribers."""
         ...
 
+    def pushed(self, events: int) -> None:
+        """The same, of events that a wake-up carried."""
+        ...
+
+    def push_refused(self) -> None:
+        """What a wake-up carried didn't follow the feed's head, or couldn't be believed: it has to be read."""
+        ...
+
     def repaired(self, cause: Repair) -> None:
         """A feed had to be filled from the store."""
         ...
@@ -71,6 +79,12 @@ class Silent:
         """Ignore it."""
 
     def tailed(self, events: int) -> None:
+        """Ignore it."""
+
+    def pushed(self, events: int) -> None:
+        """Ignore it."""
+
+    def push_refused(self) -> None:
         """Ignore it."""
 
     def repaired(self, cause: Repair) -> None:

@@ -85,9 +85,9 @@ class Ring:
         self.head = entry.seq
         self.bytes += len(entry.frame)
         self._joined.clear()
-        while len(self._entries) > self._events_max or (
-            self.bytes > self._bytes_max and len(self._entries) > 1
-        ):
+        if len(self._entries) > self._events_max:
+            self._drop_oldest()
+        while self.bytes > self._bytes_max and len(self._entries) > 1:
             self._drop_oldest()
 
     def restart(self, at: int) -> None:
@@ -115,14 +115,18 @@ class Ring:
         """
         if (known := self._joined.get(after)) is not None:
             return known
-        frames: list[bytes] = []
-        size = 0
-        for entry in self.entries(after):
-            size += len(entry.frame)
-            if frames and size > bytes_max:
-                break
-            frames.append(entry.frame)
-        piece = Piece(after, after + 1, after + len(frames), len(frames), b"".join(frames))
+        if after == self.head - 1:
+            # What is live is one event, mostly.
+            piece = Piece(after, self.head, self.head, 1, self._entries[self.head].frame)
+        else:
+            frames: list[bytes] = []
+            size = 0
+            for entry in self.entries(after):
+                size += len(entry.frame)
+                if frames and size > bytes_max:
+                    break
+                frames.append(entry.frame)
+            piece = Piece(after, after + 1, after + len(frames), len(frames), b"".join(frames))
         while len(self._joined) >= _JOINED_KEPT:
             del self._joined[next(iter(self._joined))]
         self._joined[after] = piece

@@ -1,6 +1,7 @@
 """One per process: brings the news of all watched sessions to their feeds.
 
-A wake-up says which sessions have news, one targeted read of their Redis windows brings it, and whatever is missing
+A wake-up carries what was just appended to a session's Redis window, or says that there is news: then one targeted
+read of all such windows brings it, as it does when what was carried doesn't follow the feed's head. Whatever is missing
 comes from the store. Wake-ups are hints: every few seconds one query compares the heads of all feeds with the store,
 and this alone keeps clients live when Redis is gone.
 """
@@ -16,7 +17,7 @@ from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Pulse, Reader
-from holdfast.events.stream import Wakes, Window
+from holdfast.events.stream import Wake, Wakes, Window
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.observer import Observer, Repair
 from holdfast.gateway.options import HubOptions
@@ -70,6 +71,8 @@ class Tail:
         self._checked_at = self._compared_at = clock.monotonic()
         self._filling: dict[Feed, bool] = {}  # whether to begin again when done
         self._fills = asyncio.Semaphore(FILLS_MAX)
+        # Half a ring: what readers aren't told of in time falls out of it, and costs them a page.
+        self._told_at = max(1, options.ring_events // 2)
         self.stream_away = False
         self.store_away = False
 
@@ -97,15 +100,50 @@ class Tail:
     # --- news from Redis ---------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        async for wake in self._wakes.listen():
-            if wake.session is not None:
-                self.wake(wake.session, wake.head)
+        await self._wakes.listen(self._hear)
+
+    def _hear(self, wakes: Sequence[Wake]) -> None:
+        """Take in what wake-ups carry, and see to the rest. Called as they come from the socket, many at a time."""
+        told: dict[Feed, int] = {}  # the head that each feed's readers know of
+        for wake in wakes:
+            session, head, events = wake
+            if session is None:
+                self._look_at_all()
+            elif (feed := self._feeds.get(session)) is None:
                 continue
-            # Some may have been lost. Both ways at once: the window serves hot sessions even while the store is
-            # away, the store knows those whose window has gone.
-            for session in list(self._feeds):
-                self.wake(session)
-            self.check_soon()
+            elif not events or not self._pushed(feed, events, told):
+                self.wake(session, head)
+        # Each feed once, whatever came of it: what came together goes out in one write to each reader.
+        self._tell(told)
+
+    def _pushed(self, feed: Feed, events: Sequence[RecordedEvent], told: dict[Feed, int]) -> bool:
+        """Take in events that a wake-up carried, believing them as the window; return whether that was all of it."""
+        before = feed.head
+        gap = feed.distrusts_stream or self._take(feed, events)
+        if feed.head > before:
+            self._observer.pushed(feed.head - before)
+            if feed.head - told.setdefault(feed, before) >= self._told_at:
+                self._tell({feed: told.pop(feed)})
+        if gap:
+            self._observer.push_refused()
+        return not gap
+
+    def _tell(self, told: Mapping[Feed, int]) -> None:
+        now = self._clock.monotonic() if told else 0.0
+        for feed, before in told.items():
+            feed.refreshed_at = now
+            try:
+                feed.tell(before)
+            except Exception:
+                # A mistake of ours about one session; the others have been given their events, too.
+                log.exception("feed.untold", session=feed.session, head=feed.head)
+
+    def _look_at_all(self) -> None:
+        # Some may have been lost. Both ways at once: the window serves hot sessions even while the store is away, the
+        # store knows those whose window has gone.
+        for session in list(self._feeds):
+            self.wake(session)
+        self.check_soon()
 
     async def _read_news(self) -> None:
         while True:
@@ -131,6 +169,7 @@ class Tail:
         limit = WINDOW_ENTRIES_MAX // len(trusting)
         limit = max(WINDOW_ENTRIES_EACH_MIN, min(WINDOW_ENTRIES_EACH_MAX, limit))
         heads = {session: feed.head for session, feed in trusting.items()}
+        owed = {session: feed.heard for session, feed in trusting.items()}
         entries = await self._read_window(heads, limit) if ask else None
         for session, feed in trusting.items():
             # Dropped, or rewound, while the answer was under way: it is about another feed or another history.
@@ -148,8 +187,9 @@ class Tail:
                 self.fill(feed, Repair.GAP)
             elif len(news) >= limit:
                 self.wake(session)
-            elif feed.head < feed.heard:
-                # Trimmed, flushed or never published: whoever woke us knows of more than the window has.
+            elif feed.head < owed[session]:
+                # Trimmed, flushed or never published: whoever woke us knows of more than the window has. What was
+                # heard of while the answer was under way is read next.
                 self.fill(feed, Repair.BEHIND)
         return entries is not None
 
@@ -172,16 +212,19 @@ class Tail:
 
     def _offer(self, feed: Feed, events: Sequence[RecordedEvent]) -> bool:
         before = feed.head
+        gap = self._take(feed, events)
+        if feed.head > before:
+            self._tell({feed: before})
+            self._observer.tailed(feed.head - before)
+        return gap
+
+    def _take(self, feed: Feed, events: Sequence[RecordedEvent]) -> bool:
         try:
-            gap = feed.offer(events)
+            return feed.take(events)
         except ValueError:
             # An entry that can't be framed is not by our codec: the store decides, and the other feeds go on.
             log.exception("feed.unframeable", session=feed.session, head=feed.head)
-            gap = True
-        if feed.head > before:
-            feed.refreshed_at = self._clock.monotonic()
-            self._observer.tailed(feed.head - before)
-        return gap
+            return True
 
     # --- the truth from the store ------------------------------------------------------------------
 
@@ -256,21 +299,20 @@ class Tail:
             await self._read_window({session: feed.head}, 1)
 
     async def _check(self, feeds: Sequence[Feed]) -> int:
-        # The heads of before the query: only what was known then must be in the answer. Compared with the heads of
-        # after it, news from Redis that overtook the query would look like lost history.
-        before = [(feed, feed.head, feed.generation) for feed in feeds]
+        # What was known before the query, the head above all: compared with the heads of after it, news from Redis that
+        # overtook the query would look like lost history.
+        before = {feed.session: (feed, feed.head, feed.generation) for feed in feeds}
         try:
-            pulses = await self._reader.pulses([feed.session for feed in feeds])
+            changes = await self._reader.changes([feed.granted for feed in feeds])
         except StoreUnavailable as error:
             self._store_failed(error)
             return 0
         self._store_answered()
         behind = 0
-        for feed, head, generation in before:
-            if self._feeds.get(feed.session) is not feed or feed.generation != generation:
-                continue
-            pulse = pulses.get(feed.session)
-            behind += self._compare(feed, head, pulse)
+        for session, pulse in changes.items():
+            feed, head, generation = before[session]
+            if self._feeds.get(session) is feed and feed.generation == generation:
+                behind += self._compare(feed, head, pulse)
         return behind
 
     def _compare(self, feed: Feed, known: int, pulse: Pulse | None) -> bool:

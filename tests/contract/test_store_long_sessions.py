@@ -1,0 +1,115 @@
+"""What Postgres does for one page of a long session does not grow with the session."""
+
+# pyright: reportPrivateUsage=false
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from holdfast.events.pool_postgres import Connection
+from holdfast.events.read_postgres import _READ, _RUNS, _TYPES
+from holdfast.events.snapshots_postgres import _LATEST
+from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Store
+from tests.factories import owned_session
+
+pytestmark = pytest.mark.postgres
+
+EVENTS = 20_000
+
+# A filtered page looks at so many seqs at most; here a few, so that the bound is far below the session.
+SCANNED = 1_000
+
+_FILL = """
+insert into events (session, seq, event_id, run_id, epoch, type, ts, body)
+select $1, n, gen_random_uuid(), 'run_' || n / 50, 1,
+       case when n % 50 = 0 then 'run.completed' else 'message.delta' end, now(), convert_to(repeat('x', 300), 'UTF8')
+  from generate_series((select next_seq from sessions where id = $1), $2) n
+"""
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def session(postgres_store: Store, connection: Connection) -> int:
+    """A session of EVENTS events, with neighbours on both sides."""
+    before = await owned_session(postgres_store, "before")
+    owner = await owned_session(postgres_store, "long")
+    after = await owned_session(postgres_store, "after")
+    for number, events in (
+        (before.session, 2_000),
+        (owner.session, EVENTS),
+        (after.session, 2_000),
+    ):
+        await connection.execute(_FILL.replace("'run_'", f"'run_{number}_'"), number, events)
+        await connection.execute(
+            "update sessions set next_seq = $2 where id = $1", number, events + 1
+        )
+    await connection.execute("vacuum (analyze) events")
+    return owner.session
+
+
+async def plan(connection: Connection, query: str, *arguments: Any) -> list[dict[str, Any]]:
+    """Return all nodes of the plan that was carried out."""
+    said = await connection.fetchval(f"explain (analyze, buffers, format json) {query}", *arguments)
+    return list(_nodes(json.loads(said)[0]["Plan"]))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for inner in node.get("Plans", []):
+        yield from _nodes(inner)
+
+
+def touched(nodes: list[dict[str, Any]]) -> int:
+    """Rows of `events` that were looked at, whether they were wanted or not."""
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes
+        if node.get("Relation Name") == "events"
+    )
+
+
+@pytest.mark.parametrize("after", [0, EVENTS // 2, EVENTS - 700, EVENTS])
+async def test_a_page_touches_no_more_rows_than_it_has(
+    connection: Connection, session: int, after: int
+):
+    """Wherever it begins, it is the next entries of the primary key: no sort, no scan, no count of what follows."""
+    arguments = (session, after, 2**53, PAGE_EVENTS_MAX, PAGE_BYTES_MAX)
+
+    nodes = await plan(connection, _READ.format(filters=""), *arguments)
+
+    scans = [node for node in nodes if node.get("Relation Name") == "events"]
+    assert [(n["Node Type"], n["Index Name"]) for n in scans] == [("Index Scan", "events_pkey")]
+    assert touched(nodes) <= PAGE_EVENTS_MAX + 1
+    # Some 20 events a page of 8 KB, and the index above them.
+    assert nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"] < 150
+
+
+@pytest.mark.parametrize("filters", [_TYPES, _TYPES + _RUNS])
+async def test_a_filtered_page_that_finds_nothing_looks_at_its_part_of_the_session_only(
+    connection: Connection, session: int, filters: str
+):
+    begin = EVENTS // 2
+    arguments = [session, begin, begin + SCANNED, PAGE_EVENTS_MAX, PAGE_BYTES_MAX, ["x.y"], ["x"]]
+    if filters != _TYPES:
+        arguments.append(["run_nobodys"])
+
+    nodes = await plan(connection, _READ.format(filters=filters), *arguments)
+
+    assert touched(nodes) <= SCANNED + 1
+
+
+async def test_the_newest_snapshot_is_found_without_reading_another(
+    connection: Connection, session: int
+):
+    nodes = await plan(connection, _LATEST, session, 2, EVENTS)
+
+    assert all(node["Actual Rows"] <= 1 for node in nodes)
