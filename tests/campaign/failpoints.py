@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, NoReturn
 
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
-from holdfast.events.stream import Published
+from holdfast.events.stream import News, Published, publish_each
 from tests.campaign.evidence import Notebook
 from tests.campaign.points import BY_NAME, Action, Away, Shot
 
@@ -221,7 +221,12 @@ def _publish(points: Failpoints) -> None:
             await self.drop(session)
         return await publish(self, session, *args, **kwargs)
 
+    async def patched_all(self: RedisStream, news: Sequence[News]) -> Any:
+        # Each by itself, so that what is to happen to a publish happens to one of a flush, too.
+        return await publish_each(self, news)
+
     RedisStream.publish = patched
+    RedisStream.publish_all = patched_all
 
 
 def _checkpoints(points: Failpoints) -> None:

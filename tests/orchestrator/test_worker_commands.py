@@ -8,6 +8,7 @@ import pytest
 from holdfast.events.commands import OnBusy
 from holdfast.events.errors import RunEnded, SessionBusy, SessionGone
 from holdfast.events.store import RunRequest, RunStatus, SessionStatus
+from holdfast.orchestrator import docket
 from holdfast.orchestrator.context import WorkflowContext
 from holdfast.orchestrator.workflow import workflow
 from tests.factories import TENANT
@@ -230,6 +231,34 @@ async def test_an_erasure_ends_the_run_that_executes_and_leaves_one_event(world:
     run = await world.run(ticket)
     assert (run.status, run.input) == (RunStatus.CANCELLED, None)
     await world.released(ticket)
+
+
+async def test_a_long_session_is_erased_in_short_transactions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million events are more than one statement may delete, and its neighbours' commits would wait for it."""
+    monkeypatch.setattr(docket, "ERASED_AT_ONCE", 5)
+    erase_some, floors = world.store.claims.erase_some, list[int]()
+    await world.worker(endless)
+    ticket = await world.ask("endless")
+    await world.has(ticket, "message.delta", 12)
+
+    async def watched(session: int, *, epoch: int, limit: int) -> bool:
+        more = await erase_some(session, epoch=epoch, limit=limit)
+        floors.append((await world.store.desk.session(TENANT, ticket.session_id)).min_seq)
+        return more
+
+    monkeypatch.setattr(world.store.claims, "erase_some", watched)
+    await world.erase(ticket)
+
+    async def erased() -> bool:
+        info = await world.store.desk.session(TENANT, ticket.session_id)
+        return info.status is SessionStatus.ERASED
+
+    await world.until(erased)
+    [left] = await world.events(ticket.session)
+    assert floors[:2] == [6, 11]
+    assert left.seq - floors[-1] <= 5, "what the last transaction had to delete"
 
 
 async def test_a_worker_of_many_sessions_ends_every_run_and_gives_all_back(world: World) -> None:

@@ -104,8 +104,8 @@ class Counted:
     def refused(self, sessions: int) -> None:
         self.fenced += sessions
 
-    def published(self, outcome: str) -> None:
-        self.outcomes.append(outcome)
+    def published(self, outcome: str, sessions: int = 1) -> None:
+        self.outcomes += [outcome] * sessions
 
     def publish_failed(self) -> None:
         self.failures += 1

@@ -11,9 +11,11 @@ from holdfast.events.commands import CommandState
 from holdfast.events.rows import RunStatus, SessionStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EventRow:
     """One row to insert; its seq is its place in the batch."""
+
+    # Not frozen: one is made for every event, and that would make each field's assignment a call.
 
     event_id: UUID
     type: str
@@ -87,9 +89,11 @@ class SessionChange:
 Effect = RunChange | RunBegun | CommandDone | StepResult | SessionChange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SessionBatch:
     """Events of one session, to be recorded directly after `expected_head`, with all that they change."""
+
+    # Not frozen, as above: nobody changes one.
 
     session: int
     epoch: int

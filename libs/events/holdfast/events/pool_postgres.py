@@ -28,6 +28,10 @@ GATEWAY_CONNECTIONS = 6
 WORKER_CONNECTIONS = 8
 SUBSCRIBER_CONNECTIONS = 4
 
+# asyncpg would close a connection after 50,000 queries: under load every few seconds, with a commit waiting behind the
+# handshake each time. Ours keep nothing that grows.
+QUERIES_MAX = 2**62
+
 # Of a gateway's, for the head check and the heads of new feeds (each asks one question at a time, 1 to 5 ms) and for
 # the probe: while thousands of clients come back, these wait for each other and for nobody else.
 GATEWAY_RESERVED = 2
@@ -63,6 +67,8 @@ async def open_pool(
             min_size=0,
             max_inactive_connection_lifetime=0,
             max_size=pool_max,
+            max_queries=QUERIES_MAX,
+            reset=_nothing_to_reset,
             init=check,  # pyright: ignore[reportArgumentType] - the stub asks for a coroutine of one make
             timeout=10,
             command_timeout=ANSWER_TIMEOUT_S,
@@ -73,6 +79,14 @@ async def open_pool(
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S:.0f}s",
             },
         )
+
+
+async def _nothing_to_reset(_: object) -> None:
+    """Give a connection back as it is.
+
+    asyncpg would send `RESET ALL` and more, a second round trip after each call of the store. Nothing that runs over a
+    pool sets, listens or holds a lock beyond its transaction; one that was left open is rolled back all the same.
+    """
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from holdfast.events.slots import AGEING_S, PRIORITY_MAX, Hold
 
@@ -79,6 +79,17 @@ class Run:
         due_at = max(self.created_at, self.due_at or self.created_at)
         points = PRIORITY_MAX if self.status is RunStatus.RUNNING else self.priority
         return due_at - timedelta(seconds=AGEING_S * points)
+
+
+SessionName: TypeAlias = tuple[str, str]
+"""A tenant, and its id for a session."""
+
+
+class Located(NamedTuple):
+    """Which session a name stands for, and whether it can still be read."""
+
+    session: int
+    status: SessionStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

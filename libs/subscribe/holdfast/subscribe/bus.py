@@ -142,6 +142,11 @@ class Bus:
             ear.executor.shutdown(wait=False)
         return len(gone)
 
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody listens, for whatever type."""
+        return not self._ears
+
     def wants(self, type_: str) -> bool:
         """Tell whether anybody listens for this type."""
         return any(ear.wanted.passes(type_) for ear in self._ears.values())

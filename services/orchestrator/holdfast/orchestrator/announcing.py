@@ -18,6 +18,8 @@ class Announcements:
     def committed(self, session: SessionLog, events: Sequence[RecordedEvent]) -> None:
         """Publish these, and hand them to listeners. Never fails, never waits."""
         self._publishing.committed(session, events)
+        if self._bus.deserted:
+            return
         self._bus.publish(
             Delivery(event, event.event_id, session.session, session.tenant)
             for event in events

@@ -20,7 +20,9 @@ from holdfast.events.pool_postgres import WORKER_CONNECTIONS
 from holdfast.events.store import Claims, Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream_redis import RedisStream
+from holdfast.events.stream_redis_windows import WindowGauge
 from holdfast.events.watchdog import Watchdog, vitals
+from holdfast.orchestrator import heap
 from holdfast.orchestrator.announcing import Announcements
 from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper, Side
 from holdfast.orchestrator.metrics import WorkerMetrics
@@ -239,8 +241,12 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
         )
         stack.push_async_callback(store.close)
         await _check_durable(store, settings)
-        stream = RedisStream.open(settings.redis_url.get_secret_value(), log_id=store.log_id)
+        redis_url = settings.redis_url.get_secret_value()
+        stream = RedisStream.open(redis_url, log_id=store.log_id)
         stack.push_async_callback(stream.close)
+        windows = WindowGauge(redis_url, log_id=store.log_id)
+        looking = asyncio.create_task(windows.run(), name="windows.gauge")
+        stack.callback(looking.cancel)
         workflows = Workflows()
         workflows.load(settings.workflows)
         workflows.load_plugins()
@@ -259,6 +265,8 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
         watch = orchestrator.metrics.watch
         watch("holdfast_postgres_connections", "Open connections.", lambda: store.connections)
         watch("holdfast_redis_connections", "Open connections.", lambda: stream.connections)
+        watch("holdfast_windows", "Windows in Redis.", lambda: windows.seen.number)
+        watch("holdfast_window_bytes", "Memory of all windows.", lambda: windows.seen.bytes)
         for name, (text, read) in vitals(loop).items():
             watch(name, text, read)
         yield orchestrator
@@ -279,6 +287,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         orchestrator = await stack.enter_async_context(open_orchestrator(settings))
         # Not before: importing the workflows takes its seconds.
+        heap.settle()
         stack.enter_context(Watchdog(settings.watchdog_s))
         ops = None
         if settings.ops_port is not None and link is None:

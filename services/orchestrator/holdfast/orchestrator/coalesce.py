@@ -64,8 +64,9 @@ class Coalescer:
 
     def flush(self) -> None:
         """Append everything that waits and forget the messages: whatever comes next comes after it."""
-        self._flush_all()
-        self._buffers.clear()
+        if self._buffers:
+            self._flush_all()
+            self._buffers.clear()
 
     def close(self) -> None:
         """Drop what waits: the run's owner has changed."""

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from holdfast.events.store import Claim
 
@@ -12,6 +19,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._events = Counter(
             "holdfast_events_appended", "Events committed to the log.", registry=self.registry
         )
@@ -57,9 +65,9 @@ class WorkerMetrics:
         """Sessions turned out to have another owner."""
         self._refused.inc(sessions)
 
-    def published(self, outcome: str) -> None:
-        """A publish went through with this outcome."""
-        self._published.labels(outcome).inc()
+    def published(self, outcome: str, sessions: int = 1) -> None:
+        """Publishes of so many sessions went through with this outcome."""
+        self._published.labels(outcome).inc(sessions)
 
     def publish_failed(self) -> None:
         """Redis was away or refused."""

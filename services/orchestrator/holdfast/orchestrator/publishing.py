@@ -11,35 +11,21 @@ from typing import Protocol
 
 import structlog
 
-from holdfast.events.catalog import TERMINAL_TYPES
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Reader
 from holdfast.events.stream import REBASE_EVENTS, Published, Publisher, Window
 from holdfast.events.stream_batches import newest_call
+from holdfast.orchestrator.backlog import Backlog, may_rest
 from holdfast.orchestrator.session_log import SessionLog
 
-# Publishes in flight at once: each is one script call of ~0.1 ms; more only queue up in Redis.
+# Of those that take more than an append to the window: each is some calls of ~0.1 ms; more only queue up in Redis.
 CONCURRENT_PUBLISHES = 16
-
-# While Redis is away, or refuses a session: one try a session after 0.1 s, doubling to 2 s. Gateways ask the store
-# every second meanwhile.
-RETRY_FIRST_S = 0.1
-RETRY_LAST_S = 2.0
 
 # What was published after its session's release is noted ten times a second, all sessions in one statement: before
 # most of the sweeps, which would publish it again.
 MARK_S = 0.1
-
-# After these the session is at rest unless something follows, and whatever follows keeps the window.
-_RESTING_TYPES = TERMINAL_TYPES | {
-    "session.created",
-    "session.expired",
-    "session.erased",
-    "command.accepted",
-    "command.rejected",
-}
 
 log = structlog.get_logger("holdfast.publisher")
 
@@ -51,50 +37,13 @@ class Stream(Publisher, Window, Protocol):
 class Observer(Protocol):
     """What a publisher counts."""
 
-    def published(self, outcome: str) -> None:
-        """A publish went through with this outcome."""
+    def published(self, outcome: str, sessions: int = 1) -> None:
+        """Publishes of so many sessions went through with this outcome."""
         ...
 
     def publish_failed(self) -> None:
         """Redis was away or refused."""
         ...
-
-
-class _Backlog:
-    """What a session has committed but not published; more than a window's worth is read from the store again."""
-
-    def __init__(self, session: SessionLog, head: int) -> None:
-        self.session, self.head = session, head
-        self.events: list[RecordedEvent] = []
-        self.reread = False
-        self.doubt_beyond: int | None = None  # an entry of a greater seq is not from this log
-        self.resting = False  # until it is tried again
-        self.wait = RETRY_FIRST_S
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether the window may expire when nothing follows."""
-        return bool(self.events) and may_rest(self.events[-1])
-
-    @property
-    def erases(self) -> bool:
-        """Whether it ends with the session's erasure: nothing that was published before it may stay."""
-        return bool(self.events) and erases(self.events[-1])
-
-    def add(self, events: Sequence[RecordedEvent]) -> None:
-        if not events:
-            return
-        self.events.extend(events)
-        self.head = events[-1].seq
-        if len(self.events) > REBASE_EVENTS:
-            self.reread = True
-        if self.reread:
-            del self.events[:-1]
-
-    def follow(self, later: "_Backlog") -> None:
-        """Take in what was committed while this was tried; `later` may have dropped its first events already."""
-        self.reread = self.reread or later.reread
-        self.add(later.events)
 
 
 class StreamPublisher:
@@ -113,7 +62,7 @@ class StreamPublisher:
         """`mark_published` is the claims' own; it is called for what is published after its session's release."""
         self._stream, self._reader, self._mark_published = stream, reader, mark_published
         self._observer, self._clock, self._chance = observer, clock, chance
-        self._backlogs: dict[int, _Backlog] = {}
+        self._backlogs: dict[int, Backlog] = {}
         self._marks: dict[int, int] = {}
         self._marking = asyncio.Event()
         self._wake = asyncio.Event()
@@ -127,7 +76,7 @@ class StreamPublisher:
             return
         backlog = self._backlogs.get(session.session)
         if backlog is None or backlog.session is not session:
-            backlog = self._backlogs[session.session] = _Backlog(session, events[-1].seq)
+            backlog = self._backlogs[session.session] = Backlog(session, events[-1].seq)
         backlog.add(events)
         self._idle.clear()
         self._wake.set()
@@ -146,8 +95,8 @@ class StreamPublisher:
                 taken = [backlog for backlog in self._backlogs.values() if not backlog.resting]
                 for backlog in taken:
                     del self._backlogs[backlog.session.session]
-                for failed in await asyncio.gather(*map(self._try, taken)):
-                    if failed is not None and self._take_back(failed):
+                for failed in await self._publish_all(taken):
+                    if self._take_back(failed):
                         group.create_task(self._rest(failed), name="publisher.retry")
                 if not self._backlogs:
                     self._idle.set()
@@ -162,7 +111,7 @@ class StreamPublisher:
         ahead = session.published > session.committed_head
         if behind or ahead or session.taken_over:
             session.published = min(session.published, session.committed_head)
-            backlog = self._backlogs[session.session] = _Backlog(session, session.committed_head)
+            backlog = self._backlogs[session.session] = Backlog(session, session.committed_head)
             backlog.reread = behind
             if ahead or session.taken_over:
                 backlog.doubt_beyond = session.committed_head
@@ -176,7 +125,7 @@ class StreamPublisher:
         except (StreamUnavailable, StoreUnavailable) as error:
             log.warning("publish.failed", session=session.session_id, error=str(error))
 
-    def _take_back(self, failed: _Backlog) -> bool:
+    def _take_back(self, failed: Backlog) -> bool:
         """Keep a backlog for another try; return False if a newer owner's backlog stands in its place."""
         later = self._backlogs.get(failed.session.session)
         if later is not None:
@@ -187,9 +136,8 @@ class StreamPublisher:
         failed.resting = True
         return True
 
-    async def _rest(self, backlog: _Backlog) -> None:
-        await self._clock.sleep(jittered(backlog.wait, 0.2, self._chance))
-        backlog.wait = min(backlog.wait * 2, RETRY_LAST_S)
+    async def _rest(self, backlog: Backlog) -> None:
+        await self._clock.sleep(jittered(backlog.again(), 0.2, self._chance))
         backlog.resting = False
         self._wake.set()
 
@@ -209,14 +157,47 @@ class StreamPublisher:
                 # Ours to mend, as in `_try`.
                 log.exception("publish.not-marked", sessions=len(marks))
 
-    async def _try(self, backlog: _Backlog) -> _Backlog | None:
-        """Publish one session's backlog; return it if it has to be tried again."""
+    async def _publish_all(self, taken: Sequence[Backlog]) -> list[Backlog]:
+        """Publish what sessions have; return those that have to be tried again."""
+        plain = [backlog for backlog in taken if backlog.plain]
+        special: list[tuple[Backlog, Published | None]] = [
+            (backlog, None) for backlog in taken if not backlog.plain
+        ]
+        failed: list[Backlog] = []
+        try:
+            outcomes = await self._stream.publish_all([backlog.news() for backlog in plain])
+        except Exception:
+            # Whose fault it is shows when they are tried one by one.
+            log.exception("publish.broke", sessions=len(plain))
+            special += [(backlog, None) for backlog in plain]
+            plain, outcomes = [], ()
+        done = 0
+        for backlog, outcome in zip(plain, outcomes, strict=True):
+            match outcome:
+                case Published.OK:
+                    self._reached(backlog)
+                    done += 1
+                case StreamUnavailable():
+                    self._failed(backlog, outcome)
+                    failed.append(backlog)
+                case _:
+                    special.append((backlog, outcome))
+        if done:
+            self._observer.published(Published.OK, done)
+        if special:
+            failed += filter(None, await asyncio.gather(*(self._try(*one) for one in special)))
+        return failed
+
+    async def _try(self, backlog: Backlog, outcome: Published | None) -> Backlog | None:
+        """Publish one session's backlog; return it if it has to be tried again.
+
+        `outcome` is that of a try to append to the window, if that was made.
+        """
         try:
             async with self._slots:
-                await self._publish(backlog)
+                await self._publish(backlog, outcome)
         except (StreamUnavailable, StoreUnavailable) as error:
-            self._observer.publish_failed()
-            log.warning("publish.failed", session=backlog.session.session_id, error=str(error))
+            self._failed(backlog, error)
             return backlog
         except Exception:
             # Ours to mend. The log has everything, and readers ask the store: no reason to end the worker.
@@ -225,9 +206,12 @@ class StreamPublisher:
             return backlog
         return None
 
-    async def _publish(self, backlog: _Backlog) -> None:
+    def _failed(self, backlog: Backlog, error: Exception) -> None:
+        self._observer.publish_failed()
+        log.warning("publish.failed", session=backlog.session.session_id, error=str(error))
+
+    async def _publish(self, backlog: Backlog, outcome: Published | None) -> None:
         session = backlog.session
-        outcome = Published.GAP
         if backlog.erases:
             # What the window has was deleted from the log, and a rebase leaves a window that reaches as far as it is.
             await self._wipe(session.session, backlog.head)
@@ -236,17 +220,24 @@ class StreamPublisher:
             if await self._drop_ahead(session, backlog.doubt_beyond):
                 backlog.reread = True
             backlog.doubt_beyond = None
-        if not backlog.reread:
-            if not backlog.events:
-                return
+        if backlog.reread:
+            outcome = Published.GAP
+        elif not backlog.events:
+            return
+        elif outcome is None:
             outcome = await self._stream.publish(
                 session.session, backlog.events, at_rest=backlog.at_rest
             )
-            if outcome is Published.DUP and await self._drop_ahead(session, backlog.head):
-                outcome = Published.GAP
+        if outcome is Published.DUP and await self._drop_ahead(session, backlog.head):
+            outcome = Published.GAP
         if outcome is Published.GAP:
             await self._rebase(session.session, backlog.head, at_rest=backlog.at_rest)
         self._observer.published(outcome)
+        self._reached(backlog)
+
+    def _reached(self, backlog: Backlog) -> None:
+        """Take note of how far the stream is."""
+        session = backlog.session
         session.published = max(session.published, backlog.head)
         if session.fenced:
             # Its release has told how far the stream was, and that was not as far.
@@ -276,16 +267,6 @@ class StreamPublisher:
             at_rest = at_rest or may_rest(events[-1])
             await self._stream.rebase(session, events, at_rest=at_rest)
             log.info("publish.rebased", session=session, first=events[0].seq, last=events[-1].seq)
-
-
-def may_rest(last: RecordedEvent) -> bool:
-    """Tell whether a window that ends with this event may expire: nothing is under way, unless something follows."""
-    return last.type in _RESTING_TYPES or last.run_id is None
-
-
-def erases(last: RecordedEvent) -> bool:
-    """Tell whether a window that ends with this event may hold nothing but it."""
-    return last.type == "session.erased"
 
 
 async def window_of(reader: Reader, session: int, head: int) -> Sequence[RecordedEvent]:

@@ -55,7 +55,7 @@ class Observer(Protocol):
     """What a recorder counts."""
 
     def appended(self, events: int, seconds: float) -> None:
-        """A commit went through."""
+        """A commit went through, with so many events of all its sessions."""
         ...
 
     def refused(self, sessions: int) -> None:
@@ -176,15 +176,18 @@ class Recorder:
                 work.doubt()
             raise
         again: list[Work] = []
+        events = 0
         for work in works:
             if work.session.session not in refused:
-                self._settle(work, self._clock.monotonic() - started)
+                events += self._settle(work)
             elif work.doubtful:
                 # Perhaps it was refused because the lost try came through after it had been looked for.
                 work.doubt()
                 again.append(work)
             else:
                 self._fence(work)
+        if events:
+            self._observer.appended(events, self._clock.monotonic() - started)
         return again
 
     async def _resolve(self, works: Sequence[Work]) -> list[Work]:
@@ -193,15 +196,18 @@ class Recorder:
         outcomes = await self._writer.resolve([work.batch for work in works])
         log.info("append.resolved", **{o: list(outcomes.values()).count(o) for o in Outcome})
         absent: list[Work] = []
+        events = 0
         for work in works:
             match outcomes[work.session.session]:
                 case Outcome.RECORDED:
-                    self._settle(work, self._clock.monotonic() - started)
+                    events += self._settle(work)
                 case Outcome.FENCED:
                     self._fence(work)
                 case Outcome.ABSENT:
                     work.unknown = False
                     absent.append(work)
+        if events:
+            self._observer.appended(events, self._clock.monotonic() - started)
         return absent
 
     def _set_aside(self, work: Work, group: asyncio.TaskGroup) -> None:
@@ -257,16 +263,17 @@ class Recorder:
             except AppendRefused as refusal:
                 self._reject(one, refusal)
 
-    def _settle(self, work: Work, seconds: float) -> None:
+    def _settle(self, work: Work) -> int:
+        """Make known what is in the log now; return how many events."""
         work.done = True
         session = work.session
         if session.fenced:
-            return  # meanwhile its lease was found to be lost: nothing of it is pending any more
+            return 0  # meanwhile its lease was found to be lost: nothing of it is pending any more
         recorded = session.commit(work.entries)
-        self._observer.appended(len(recorded), seconds)
         self._announcer.committed(session, recorded)
         if session.pending:
             self.submit(session)
+        return len(recorded)
 
     def _reject(self, work: Work, error: AppendRefused) -> None:
         if work.session.fenced:

@@ -167,7 +167,8 @@ class Scribe(Records):
                     raise Nondeterminism(key, found[1], event.type, workflow=self.run.workflow)
                 return False
             self._keys[key] = (0, event.type)
-            effects = [*effects, *self._progress()]
+            if progress := self._progress():
+                effects = [*effects, *progress]
         self._coalescer.flush()
         try:
             self._append([Emission(event, at or self.context, key)], effects)

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid4
+from itertools import count
+from uuid import UUID
 
 from holdfast.events.clock import Clock
-from holdfast.events.codec import encode
+from holdfast.events.codec import Encoder
 from holdfast.events.errors import HoldfastError
+from holdfast.events.ids import random_uuid
 from holdfast.events.recorded import Emission, RecordedEvent
 from holdfast.events.store import Claim, Effect, EventRow, SessionBatch, StepResult
 
@@ -38,28 +40,29 @@ class Entry:
     size: int = 0
     committed: bool = False
     error: HoldfastError | None = None
-    waiter: asyncio.Future[None] | None = None
+    # One each, so that whoever gives up waiting cancels nobody else's; most entries have one, or none.
+    waiters: list[asyncio.Future[None]] | None = None
 
     def settle(self, error: HoldfastError | None = None) -> None:
         """Tell whoever waits that the entry is committed, or why it never will be."""
         self.committed, self.error = error is None, error
-        if self.waiter is not None and not self.waiter.done():
-            if error is None:
-                self.waiter.set_result(None)
-            else:
-                self.waiter.set_exception(error)
-                # Whoever waited may be gone; asyncio must not call that an error nobody looked at.
-                self.waiter.exception()
+        for waiter in self.waiters or ():
+            if not waiter.done():
+                # The error is read where it is waited for.
+                waiter.set_result(None)
+        self.waiters = None
 
     async def durable(self) -> None:
         """Wait until the entry is committed. Raises what kept it out of the log."""
-        if self.committed:
-            return
+        if not self.committed and self.error is None:
+            waiter = asyncio.get_running_loop().create_future()
+            if self.waiters is None:
+                self.waiters = [waiter]
+            else:
+                self.waiters.append(waiter)
+            await waiter
         if self.error is not None:
             raise self.error
-        if self.waiter is None:
-            self.waiter = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self.waiter)
 
 
 class SessionLog:
@@ -79,7 +82,7 @@ class SessionLog:
         self._on_fenced = on_fenced
         self._next = claim.head + 1
         self._last_ts = claim.last_ts
-        self._clock = clock
+        self._clock, self._encoder = clock, Encoder(claim.session_id)
         self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -96,7 +99,7 @@ class SessionLog:
         """
         if self.fenced:
             raise Fenced(self._why)
-        entry = Entry(emissions, effects, [uuid4() for _ in emissions], self._now())
+        entry = Entry(emissions, effects, [random_uuid() for _ in emissions], self._now())
         self._number(entry, self._next)
         self.pending.append(entry)
         self._next += len(emissions)
@@ -138,7 +141,7 @@ class SessionLog:
             epoch=self.epoch,
             expected_head=self.committed_head,
             events=events,
-            effects=[effect for entry in entries for effect in entry.effects],
+            effects=[effect for entry in entries if entry.effects for effect in entry.effects],
             published=self.published,
         )
 
@@ -147,13 +150,12 @@ class SessionLog:
         recorded: list[RecordedEvent] = []
         for entry in entries:
             self._take(entry)
-            for i, emission in enumerate(entry.emissions):
-                event, seq = emission.event, entry.first + i
-                recorded.append(
-                    RecordedEvent(
-                        seq, event.type, emission.context.run_id, entry.bodies[i], entry.ids[i]
-                    )
+            recorded += [
+                RecordedEvent(seq, emission.event.type, emission.context.run_id, body, event_id)
+                for seq, emission, body, event_id in zip(
+                    count(entry.first), entry.emissions, entry.bodies, entry.ids, strict=False
                 )
+            ]
             entry.settle()
         self.committed_head += len(recorded)
         return recorded
@@ -189,13 +191,16 @@ class SessionLog:
             self._room.set()
 
     def _number(self, entry: Entry, first: int) -> None:
+        encode, ts = self._encoder.encode, entry.ts
         bodies = [
-            encode(e.event, e.context, session_id=self.session_id, seq=first + i, ts=entry.ts)
-            for i, e in enumerate(entry.emissions)
+            encode(e.event, e.context, seq=seq, ts=ts)
+            for seq, e in enumerate(entry.emissions, first)
         ]
-        # What replay must find is on its way into the database too, and may be the larger part.
-        kept = sum(len(e.body) for e in entry.effects if isinstance(e, StepResult))
-        entry.first, entry.bodies, entry.size = first, bodies, sum(map(len, bodies)) + kept
+        size = sum(map(len, bodies))
+        if entry.effects:
+            # What replay must find is on its way into the database too, and may be the larger part.
+            size += sum(len(e.body) for e in entry.effects if isinstance(e, StepResult))
+        entry.first, entry.bodies, entry.size = first, bodies, size
 
     def _now(self) -> datetime:
         """Return the clock's time, never before the session's last event."""
@@ -208,13 +213,13 @@ class SessionLog:
 def _rows(entry: Entry) -> list[EventRow]:
     return [
         EventRow(
-            entry.ids[i],
+            event_id,
             emission.event.type,
             emission.context.run_id,
             emission.key,
             emission.event.schema_v,
             entry.ts,
-            entry.bodies[i],
+            body,
         )
-        for i, emission in enumerate(entry.emissions)
+        for event_id, emission, body in zip(entry.ids, entry.emissions, entry.bodies, strict=True)
     ]

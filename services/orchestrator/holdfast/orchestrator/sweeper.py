@@ -11,7 +11,8 @@ import structlog
 from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.store import Store
-from holdfast.orchestrator.publishing import Stream, erases, may_rest, window_of
+from holdfast.orchestrator.backlog import erases, may_rest
+from holdfast.orchestrator.publishing import Stream, window_of
 
 # A second after the crash at the latest readers are served from the stream again (until then from the store).
 SWEEP_S = 1.0

@@ -166,8 +166,10 @@ class Worker:
                 await first_of(self._leases.active(), self._look.wait())
             if self._draining or self._leases.suspended:
                 return
+            # What is claimed now comes with its commands; later ones have hints of their own.
+            owned = list(self._owners)
             found = await self._claim()
-            await self._tell_owners(list(self._owners))
+            await self._tell_owners(owned)
         except StoreUnavailable as error:
             log.warning("claim.failed", error=str(error))
         except Exception:
