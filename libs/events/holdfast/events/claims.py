@@ -98,6 +98,15 @@ class Claims(Protocol):
         """
         ...
 
+    async def erase_some(self, session: int, *, epoch: int, limit: int) -> bool:
+        """Delete the oldest of what an erasure of the session deletes, `limit` rows of each kind; say if there is more.
+
+        For its owner at that epoch, when the erasure was asked for and no run is open; for anybody else nothing is
+        deleted. A transaction of its own, so that no session is too long for the one that appends `session.erased`:
+        that deletes what is left. Half done it looks like retention; the command is still open and goes on with it.
+        """
+        ...
+
     async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
         """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""
         ...

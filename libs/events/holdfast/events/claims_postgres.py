@@ -8,7 +8,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from holdfast.events import claiming_postgres, slots_postgres
+from holdfast.events import claiming_postgres, erasure_postgres, slots_postgres
 from holdfast.events.commands import Command
 from holdfast.events.errors import StoreError
 from holdfast.events.housekeeping_postgres import expire_due
@@ -84,6 +84,13 @@ with s as (
     select id from sessions where id = $2 and epoch = $3 and owner is not null for no key update
 )
 update runs r set strikes = strikes + 1 from s where r.run_id = $1 and r.session = s.id returning strikes
+"""
+
+# Keys of events, and results, which have no seq.
+_JOURNAL = """
+select key, seq, type, null::bytea as body from events where run_id = $1 and key is not null
+union all
+select key, null, null, body from step_results where run_id = $1
 """
 
 log = structlog.get_logger("holdfast.claims")
@@ -180,21 +187,21 @@ class PostgresClaims:
     async def journal(self, run_id: str) -> Journal:
         """Return what is recorded of a run."""
         async with acquired(self._pool) as connection:
-            keys = await connection.fetch(
-                "select key, seq, type from events where run_id = $1 and key is not null", run_id
-            )
-            results = await connection.fetch(
-                "select key, body from step_results where run_id = $1", run_id
-            )
+            rows = await connection.fetch(_JOURNAL, run_id)
         return Journal(
-            {row["key"]: (row["seq"], row["type"]) for row in keys},
-            {row["key"]: row["body"] for row in results},
+            {row["key"]: (row["seq"], row["type"]) for row in rows if row["seq"] is not None},
+            {row["key"]: row["body"] for row in rows if row["seq"] is None},
         )
 
     async def strike(self, run_id: str, *, session: int, epoch: int) -> int:
         """Count a takeover of the run that brought no new step yet; return how many there were in a row."""
         async with acquired(self._pool) as connection:
             return await connection.fetchval(_STRIKE, run_id, session, epoch) or 0
+
+    async def erase_some(self, session: int, *, epoch: int, limit: int) -> bool:
+        """Delete the oldest of what an erasure deletes, `limit` rows of each kind; return whether to go on."""
+        async with acquired(self._pool) as connection, connection.transaction():
+            return await erasure_postgres.erase_some(connection, session, epoch, limit)
 
     async def unpublished(self, *, limit: int) -> Sequence[tuple[int, int, int]]:
         """Return (session, published, head) of unowned sessions whose stream is behind, for the sweep."""

@@ -1,4 +1,7 @@
-"""What an erasure deletes, in the transaction that appends `session.erased`: all of it goes, or nothing.
+"""What an erasure deletes: nothing of it is left when `session.erased` is committed.
+
+The transaction that appends that event deletes whatever is there. Of a session so long that this would take more than a
+statement may, the owner deletes the oldest part before, `erase_some` by `erase_some`.
 
 Everything that says what happened in a session has to be named here, what executors keep in this database too: the
 worker that erases a session need not know the workflows that ran in it.
@@ -15,8 +18,10 @@ _LOG = (
     "delete from snapshots where session = any($1)",
     # A dead letter's error may quote what its handler was given, and there is nothing left to try again with.
     "delete from parked_events where session = any($1)",
-    "update runs set input = null, waiting = '{}', user_id = null where session = any($1)",
-    "update commands set body = '{}' where session = any($1)",
+    # Only what says something still: a long session's rows have been through `erase_some`.
+    """update runs set input = null, waiting = '{}', user_id = null
+        where session = any($1) and (input is not null or waiting::text <> '{}' or user_id is not null)""",
+    "update commands set body = '{}' where session = any($1) and body::text <> '{}'",
     "update sessions set metadata = '{}' where id = any($1)",
     "delete from idempotency where session = any($1)",
     "delete from events e using sessions s where s.id = any($1) and e.session = s.id and e.seq < s.min_seq",
@@ -32,6 +37,55 @@ _OF_CHECKPOINTS = """
 delete from {table} where thread_id = any(
     select distinct session || '/' || workflow from runs where session = any($1))
 """
+
+# By place in the table, since none of these has an order to go by; the beginning of the key finds a thread's.
+_SOME_CHECKPOINTS = """
+delete from {table} where ctid = any(array(
+    select ctid from {table} where thread_id = any(
+        select distinct session || '/' || workflow from runs where session = $1) limit $2))
+"""
+
+_OWNED = """
+select min_seq, next_seq from sessions where id = $1 and epoch = $2 and owner is not null for no key update
+"""
+
+# From $2 to before $3, and not just all before $3: what was deleted is still in the index. Events tell which runs
+# there were, so they go after those.
+_SOME_EVENTS = (
+    """delete from step_results where run_id in
+         (select run_id from events where session = $1 and seq >= $2 and seq < $3 and run_id is not null)""",
+    "delete from snapshots where session = $1 and seq >= $2 and seq < $3",
+    "delete from events where session = $1 and seq >= $2 and seq < $3",
+    "update sessions set min_seq = $3 where id = $1 and min_seq = $2",
+)
+
+# What is asked of a session and what ran in it keeps its row, which says no more than that it was.
+_SOME_ROWS = (
+    """update runs set input = null, waiting = '{}', user_id = null where run_id = any(array(
+          select run_id from runs
+           where session = $1 and (input is not null or waiting::text <> '{}' or user_id is not null) limit $2))""",
+    """update commands set body = '{}' where command_id = any(array(
+          select command_id from commands
+           where session = $1 and state <> 'open' and body::text <> '{}' limit $2))""",
+)
+
+
+async def erase_some(connection: Connection, session: int, epoch: int, limit: int) -> bool:
+    """Delete the oldest part of a session for its owner; return whether there may be more than `limit` left."""
+    owned = await connection.fetchrow(_OWNED, session, epoch)
+    if owned is None:
+        return False
+    more = owned["next_seq"] - owned["min_seq"] > limit
+    if more:
+        for statement in _SOME_EVENTS:
+            await connection.execute(statement, session, owned["min_seq"], owned["min_seq"] + limit)
+    checkpoints = [
+        _SOME_CHECKPOINTS.format(table=table) for table in await _checkpoint_tables(connection)
+    ]
+    for statement in (*checkpoints, *_SOME_ROWS):
+        said = await connection.execute(statement, session, limit)
+        more = more or int(said.rpartition(" ")[2]) >= limit
+    return more
 
 
 async def erase(connection: Connection, sessions: Sequence[int]) -> None:
