@@ -1,5 +1,7 @@
 """The long campaign: `python -m tests.campaign --state FILE`. It may be broken off at any time and resumed.
 
+Processes may play beside each other, each with a state of its own: `--merge A.json B.json --state WHOLE.json` adds up.
+
 Exit codes: 0 when nothing is broken so far, 1 for a violation or a counter that stayed silent, 2 for a wrong word.
 """
 
@@ -17,6 +19,7 @@ from tests.campaign.registry import ALL, SCENARIOS
 from tests.campaign.report import counters, markdown, table
 from tests.campaign.scenario import Scenario
 from tests.campaign.state import State
+from tests.code_at_work import commit
 
 # A stack is brought up in three seconds; a fresh one after some minutes keeps databases and logs small.
 ROUNDS_TO_A_STACK = 5
@@ -32,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"unknown: {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         return EXIT_USAGE
     chosen = [SCENARIOS[name] for name in given.only] or list(ALL)
+    if given.merge:
+        return _merge(given.merge, given.state)
     state = State(given.state)
     if given.report is None:
         deadline = time.monotonic() + given.minutes * 60
@@ -45,6 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _verdict(chosen, state)
 
 
+def _merge(parts: Sequence[Path], into: Path | None) -> int:
+    """Write the sum of several states."""
+    if into is None or into.exists():
+        print("--merge wants --state: a file that is not there yet", file=sys.stderr)
+        return EXIT_USAGE
+    if missing := [str(part) for part in parts if not part.exists()]:
+        print(f"not there: {', '.join(missing)}", file=sys.stderr)
+        return EXIT_USAGE
+    whole = State(into)
+    for part in parts:
+        whole.merge(State(part))
+    whole.save()
+    print(table(ALL, whole))
+    return _verdict(ALL, whole)
+
+
 async def _campaign(
     chosen: Sequence[Scenario],
     state: State,
@@ -53,6 +74,7 @@ async def _campaign(
     units: int | None,
 ) -> None:
     """Give the scenarios their turns until all are done or the time is over."""
+    commit()  # now, while it is still the code that is about to be played
     while time.monotonic() < deadline:
         left = [s for s in chosen if state.total(s).units < (units or s.units)]
         if not left:
@@ -124,6 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=60.0, help="how long this sitting may be")
     parser.add_argument("--seed", type=int, help="of the first round; the next ones count up")
     parser.add_argument("--units", type=int, help="fewer than a whole campaign of each")
+    parser.add_argument(
+        "--merge", nargs="+", type=Path, metavar="FILE", help="write the sum of these as the state"
+    )
     parser.add_argument("--report", type=Path, help="write the Markdown and play nothing")
     return parser
 

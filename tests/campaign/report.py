@@ -48,6 +48,10 @@ def markdown(scenarios: Sequence[Scenario], state: State) -> str:
         title, *rest = _row(scenario, total)
         del title
         lines.append("| " + " | ".join([scenario.title, *rest]) + " |")
+    played: Counter[str] = Counter()
+    for total in totals:
+        played.update(total.commits)
+    lines += ["", "Units by the code that was played: " + _by_commit(played) + "."]
     seen = counters(totals)
     lines += ["", "| what had to happen | times |", "|---|---|"]
     lines += [f"| {words} | {seen[name]:,} |" for name, words in MUST_FIRE.items()]
@@ -60,6 +64,10 @@ def markdown(scenarios: Sequence[Scenario], state: State) -> str:
             seeds = ", ".join(map(str, total.seeds[-5:]))
             lines.append(f"- {scenario.name}: {total.rounds:,} rounds, the last seeds {seeds}")
     return "\n".join(lines) + "\n"
+
+
+def _by_commit(commits: Counter[str]) -> str:
+    return ", ".join(f"{units:,} at `{name}`" for name, units in commits.items()) or "none"
 
 
 def _row(scenario: Scenario, total: Total) -> tuple[str, ...]:

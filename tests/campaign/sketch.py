@@ -27,6 +27,12 @@ class Sketch:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
             self.most = max(self.most, one)
 
+    def merge(self, other: "Sketch") -> None:
+        """Take in what somebody else measured."""
+        for bucket, n in other.buckets.items():
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + n
+        self.most = max(self.most, other.most)
+
     def quantile(self, share: float) -> float | None:
         """Return what so great a share of the measurements did not exceed; None without any."""
         left = share * len(self)

@@ -12,13 +12,14 @@ from typing import Any
 from tests.campaign.engine import Played
 from tests.campaign.scenario import Scenario
 from tests.campaign.sketch import Sketch
+from tests.code_at_work import UNKNOWN, commit
 
 # The newest are what one looks at; the count says how many there were.
 SEEDS_KEPT = 2_000
 VIOLATIONS_KEPT = 50
 
 # What a file holds in another form than we do.
-_MADE = frozenset({"done", "counts", "sketches"})
+_MADE = frozenset({"commits", "done", "counts", "sketches"})
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Total:
     runs: int = 0
     events: int = 0
     clients: int = 0
+    commits: Counter[str] = field(default_factory=Counter[str])  # units, by the code played
     seeds: list[int] = field(default_factory=list[int])
     done: Counter[str] = field(default_factory=Counter[str])
     counts: Counter[str] = field(default_factory=Counter[str])
@@ -44,6 +46,8 @@ class Total:
         plain = {name: value for name, value in kept.items() if name not in _MADE}
         return cls(
             **plain,
+            # Older files don't say which code it was.
+            commits=Counter(kept.get("commits", {UNKNOWN: kept["units"]})),
             done=Counter(kept["done"]),
             counts=Counter(kept["counts"]),
             sketches={name: Sketch(one) for name, one in kept["sketches"].items()},
@@ -53,6 +57,7 @@ class Total:
         """Take in a round."""
         verdict = played.verdict
         self.units += played.units
+        self.commits[commit()] += played.units
         self.rounds += 1
         self.seconds += played.seconds
         self.runs += verdict.runs
@@ -65,6 +70,23 @@ class Total:
         self.violations = [*self.violations, *verdict.violations][-VIOLATIONS_KEPT:]
         for name, seconds in verdict.samples.items():
             self.sketches.setdefault(name, Sketch()).add(seconds)
+
+    def merge(self, other: "Total") -> None:
+        """Take in what another sitting, or another process, has done."""
+        self.units += other.units
+        self.rounds += other.rounds
+        self.seconds += other.seconds
+        self.runs += other.runs
+        self.events += other.events
+        self.clients += other.clients
+        self.commits.update(other.commits)
+        self.seeds = [*self.seeds, *other.seeds][-SEEDS_KEPT:]
+        self.done.update(other.done)
+        self.counts.update(other.counts)
+        self.violated += other.violated
+        self.violations = [*self.violations, *other.violations][-VIOLATIONS_KEPT:]
+        for name, sketch in other.sketches.items():
+            self.sketches.setdefault(name, Sketch()).merge(sketch)
 
     def silent(self, scenario: Scenario) -> list[str]:
         """Return what should have happened and never did."""
@@ -92,6 +114,12 @@ class State:
     def total(self, scenario: Scenario) -> Total:
         """Return what was done of a scenario."""
         return self.totals.setdefault(scenario.name, Total())
+
+    def merge(self, other: "State") -> None:
+        """Take in what another campaign has done."""
+        self.begun_at = min(self.begun_at, other.begun_at)
+        for name, total in other.totals.items():
+            self.totals.setdefault(name, Total()).merge(total)
 
     def save(self) -> None:
         """Write everything down: whole or, in a crash, as it was before."""

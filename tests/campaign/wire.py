@@ -57,6 +57,12 @@ class Wire:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
+    def leads_to(self, host: str, port: int) -> None:
+        """Carry to another server from now on; what is open is broken off."""
+        self._target = (host, port)
+        for pair in self._pairs:
+            pair.server.transport.abort()
+
     async def serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         """Carry one connection to its end."""
         try:
