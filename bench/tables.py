@@ -36,7 +36,9 @@ CAPTION = (
 
 
 def three(values: Sequence[float], unit: str = "") -> str:
-    """Return min – median – max."""
+    """Return min – median – max; nothing of nothing, as where memory was there from an earlier load."""
+    if not values:
+        return "?"
     return " – ".join(
         f"{_short(value)}{unit}" for value in (min(values), statistics.median(values), max(values))
     )

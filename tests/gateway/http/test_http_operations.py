@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from holdfast.events.errors import StoreUnavailable
 from holdfast.gateway.problems import PROBLEM_MEDIA_TYPE
 from holdfast.gateway.server import SEND_BUFFER_BYTES
+from holdfast.processes.link import SupervisorSilent
 from tests.gateway.http.conftest import Serve, Served, serving, settings_for_tests
 from tests.gateway.http.frames import eventually
 
@@ -31,6 +32,27 @@ async def test_alive_ready_and_counted(served: Served):
         'holdfast_http_requests_total{method="GET",route="/livez",status="200"} 1.0' in metrics.text
     )
     assert 'holdfast_sse_disconnects_total{reason="slow"} 0.0' in metrics.text
+
+
+async def test_one_of_several_processes_tells_what_all_count_or_nothing(served: Served):
+    """What it counts itself, in the place of all, would make every counter jump."""
+
+    class Link:
+        text = b"counted_by_all 1\n"
+
+        async def everyone(self) -> bytes:
+            if not self.text:
+                raise SupervisorSilent
+            return self.text
+
+    link = served.app.state.link = Link()
+    of_all = await served.client.get("/metrics")
+    link.text = b""
+    silent = await served.client.get("/metrics")
+
+    assert (of_all.status_code, of_all.text) == (200, "counted_by_all 1\n")
+    assert silent.status_code == 503
+    assert "holdfast_" not in silent.text
 
 
 async def test_readiness_reports_the_store_and_is_decided_by_the_drain_alone(

@@ -92,6 +92,12 @@ class Link:
         threading.Thread(target=answer, name="holdfast-link", daemon=True).start()
         self._say_quietly(Word.READY)
 
+    def close(self) -> None:
+        """Let go of the line and the listener, where they were never used."""
+        self._line.close()
+        if self.listener is not None:
+            self.listener.close()
+
     def draining(self) -> None:
         """Tell that this process is about to end, so that new connections go to the others."""
         self._say_quietly(Word.DRAINING)
