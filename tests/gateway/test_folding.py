@@ -44,6 +44,7 @@ class Log:
     snapshot: Snapshot | None = None
     read_after: list[int] = field(default_factory=list[int])
     down: bool = False
+    snapped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self, session: int, *, after: int, until: int, **_: Any) -> Page:
         await asyncio.sleep(0)
@@ -64,6 +65,7 @@ class Log:
         if self.down:
             raise StoreUnavailable("down")
         self.snapshot = Snapshot(seq, body)
+        self.snapped.set()
         return True
 
 
@@ -189,3 +191,55 @@ async def test_what_retention_removes_during_a_fold_is_not_in_it(soon: None):
 
     assert to_json(state) == to_json(fold(events[7:]))
     assert min_seq == 8
+
+
+async def test_a_long_fold_that_is_broken_off_is_gone_on_with(
+    soon: None, monkeypatch: pytest.MonkeyPatch
+):
+    """The first look at a million events takes longer than who asked will wait; the second one is no such look."""
+    monkeypatch.setattr(folding, "SNAPSHOT_EVERY_EVENTS", 8)
+    kept = Log(ticks(40))
+    folds, tasks = folding_over(kept)
+    broken_off = asyncio.create_task(folds.fold(INFO, until=40))
+    await kept.snapped.wait()
+    broken_off.cancel()
+    await asyncio.gather(broken_off, *tasks, return_exceptions=True)
+    kept.read_after.clear()
+
+    state, _ = await folds.fold(INFO, until=40)
+    await asyncio.gather(*tasks)
+
+    assert kept.read_after[0] == 8
+    assert to_json(state) == to_json(fold(kept.events))
+
+
+async def test_who_asks_for_the_same_state_at_the_same_time_shares_one_fold():
+    kept = Log(ticks(20))
+    folds, _ = folding_over(kept)
+
+    answers = await asyncio.gather(*(folds.fold(INFO, until=20) for _ in range(10)))
+    other, _ = await folds.fold(INFO, until=19)
+
+    assert kept.read_after == [*range(0, 20, PAGE), *range(0, 19, PAGE)]
+    assert all(state is answers[0][0] for state, _ in answers)
+    assert other.seq == 19
+
+
+async def test_a_fold_that_fails_fails_for_all_who_share_it_and_the_next_one_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    kept = Log(ticks(20))
+    folds, _ = folding_over(kept)
+
+    async def away(*_: Any, **__: Any) -> Page:
+        await asyncio.sleep(0)
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "read", away)
+        failed = await asyncio.gather(
+            *(folds.fold(INFO, until=20) for _ in range(3)), return_exceptions=True
+        )
+
+    assert [type(error) for error in failed] == [StoreUnavailable] * 3
+    assert (await folds.fold(INFO, until=20))[0].seq == 20

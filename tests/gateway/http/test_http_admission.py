@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
 
-from holdfast.events.store import SessionInfo
+from holdfast.events.store import Located, SessionName
 from holdfast.gateway.gateway import CONNECTS_MAX, FOLDS_MAX, FOLDS_WAITING_MAX
 from holdfast.gateway.principal import Principal, principal
 from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
@@ -31,12 +31,12 @@ class Door:
     def __init__(self, served: Served) -> None:
         self.opened = asyncio.Event()
         self.asked = 0
-        self._session = served.store.desk.session
+        self._locate = served.store.desk.locate
 
-    async def __call__(self, tenant: str, session_id: str) -> SessionInfo:
+    async def __call__(self, names: Collection[SessionName]) -> Mapping[SessionName, Located]:
         self.asked += 1
         await self.opened.wait()
-        return await self._session(tenant, session_id)
+        return await self._locate(names)
 
 
 class Raw:
@@ -66,7 +66,7 @@ async def crowd(served: Served, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await served.session("s")
     # Nobody is turned away by the time that this machine takes.
     monkeypatch.setattr(served.gateway.admission, "_patience_s", 60.0)
-    monkeypatch.setattr(served.store.desk, "session", Door(served))
+    monkeypatch.setattr(served.store.desk, "locate", Door(served))
     clients = [await Raw(served).connect() for _ in range(CONNECTS_MAX + WAITING)]
     await eventually(lambda: served.gateway.admission.waiting == WAITING)
     yield clients
@@ -75,7 +75,7 @@ async def crowd(served: Served, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 def door(served: Served) -> Door:
-    found = served.store.desk.session
+    found = served.store.desk.locate
     assert isinstance(found, Door)
     return found
 
@@ -86,7 +86,7 @@ async def test_so_many_connects_are_worked_at_once_and_ask_one_question(
     assert served.gateway.admission.inside == CONNECTS_MAX
     assert await metric(served, "holdfast_sse_waiting") == WAITING
     assert await metric(served, "holdfast_sse_connecting") == CONNECTS_MAX
-    assert door(served).asked <= 4
+    assert door(served).asked == 1
     assert (await served.client.get("/livez")).status_code == 200
 
     door(served).opened.set()
@@ -95,8 +95,8 @@ async def test_so_many_connects_are_worked_at_once_and_ask_one_question(
         assert b"200" in await client.read(b"\r\n")
         await client.read(b"event: caught-up")
     assert await metric(served, "holdfast_sse_connecting") == 0
-    # Those that were in line: one more for each batch that was let in.
-    assert door(served).asked <= 4 + WAITING // 4
+    # Those that were in line all came in together.
+    assert door(served).asked <= 3
 
 
 async def test_who_gives_up_in_line_leaves_nothing_behind(served: Served, crowd: list[Raw]):
@@ -130,7 +130,7 @@ async def test_who_waits_too_long_is_told_to_come_back(
 ):
     await served.session("s")
     monkeypatch.setattr(served.gateway.admission, "_patience_s", 0.2)
-    monkeypatch.setattr(served.store.desk, "session", Door(served))
+    monkeypatch.setattr(served.store.desk, "locate", Door(served))
     held = [await Raw(served).connect() for _ in range(CONNECTS_MAX)]
     await eventually(lambda: served.gateway.admission.inside == CONNECTS_MAX)
 

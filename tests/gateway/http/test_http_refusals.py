@@ -30,6 +30,7 @@ async def test_a_bug_before_the_first_byte_of_a_stream_is_a_refusal_in_passing(
     served: Served, monkeypatch: pytest.MonkeyPatch, path: str
 ):
     monkeypatch.setattr(served.store.desk, "session", bug)
+    monkeypatch.setattr(served.store.desk, "locate", bug)
     monkeypatch.setattr(served.store.desk, "run", bug)
 
     with structlog.testing.capture_logs() as logged:

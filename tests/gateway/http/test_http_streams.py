@@ -173,6 +173,7 @@ async def test_a_stream_that_cannot_be_served_now_is_a_200_that_says_when_to_com
 ):
     """A native EventSource that gets a 503 never comes back."""
     monkeypatch.setattr(served.store.desk, "session", away)
+    monkeypatch.setattr(served.store.desk, "locate", away)
     monkeypatch.setattr(served.store.desk, "run", away)
 
     response = await served.client.get(f"/v1/{path}")

@@ -30,10 +30,17 @@ async def make_room(connection: Connection, session: asyncpg.Record, on_busy: On
 
 async def ask_run(connection: Connection, ticket: Ticket, request: RunRequest) -> None:
     """Insert a run, and the command that asks for its start."""
+    body: dict[str, Any] = {"workflow": request.workflow}
+    if request.start_at is not None:
+        body["start_at"] = _iso(request.start_at)
+    # One statement: each is a round trip during which the session's row is held.
     await connection.execute(
-        """insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, priority,
-                             timeout_s, created_at)
-           values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10, clock_timestamp())""",
+        """with run as (
+               insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, priority,
+                                 timeout_s, created_at)
+               values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10, clock_timestamp())
+           )
+           insert into commands (command_id, session, run_id, kind, body) values ($11, $2, $1, $12, $13)""",
         ticket.run_id,
         ticket.session,
         request.workflow,
@@ -44,11 +51,10 @@ async def ask_run(connection: Connection, ticket: Ticket, request: RunRequest) -
         request.trace_id,
         request.priority,
         request.timeout_s,
+        new_command_id(),
+        CommandKind.START,
+        json_text(body),
     )
-    body: dict[str, Any] = {"workflow": request.workflow}
-    if request.start_at is not None:
-        body["start_at"] = _iso(request.start_at)
-    await ask(connection, ticket.session, ticket.run_id, CommandKind.START, body)
 
 
 async def ask_cancel(connection: Connection, session: int, run_id: str, reason: str | None) -> None:

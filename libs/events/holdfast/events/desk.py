@@ -1,12 +1,12 @@
 """What a gateway does for its callers: sessions, runs, and what is asked of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.events.commands import OnBusy
-from holdfast.events.rows import Run, SessionInfo, SessionStatus
+from holdfast.events.rows import Located, Run, SessionInfo, SessionName, SessionStatus
 from holdfast.events.slots import check_request
 
 # An answer is kept for a repeated request this long: more than any client's patience, and a bound on the table.
@@ -170,6 +170,10 @@ class Desk(Protocol):
 
     async def session(self, tenant: str, session_id: str) -> SessionInfo:
         """Look a session up."""
+        ...
+
+    async def locate(self, names: Collection[SessionName]) -> Mapping[SessionName, Located]:
+        """Look many sessions up by tenant and id, in one query; who has no session of that id is not in the answer."""
         ...
 
     async def run(self, tenant: str, run_id: str) -> Run:

@@ -1,6 +1,6 @@
 """What a gateway does for its callers, in memory. Whatever is asked is decided in one turn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +27,12 @@ from holdfast.events.state_memory import AnswerRow, MemoryState
 from holdfast.events.store import (
     OPEN_EMITS_MAX,
     Idempotency,
+    Located,
     OwnEvent,
     Run,
     RunRequest,
     SessionInfo,
+    SessionName,
     SessionPage,
     SessionStatus,
     Ticket,
@@ -196,6 +198,12 @@ class MemoryDesk:
         """Look a session up."""
         await self._state.turn()
         return self._state.describe(self._state.session(tenant, session_id))
+
+    async def locate(self, names: Collection[SessionName]) -> Mapping[SessionName, Located]:
+        """Look many sessions up at once."""
+        await self._state.turn()
+        rows = ((name, self._state.by_name.get(name)) for name in names)
+        return {name: Located(row.id, row.status) for name, row in rows if row is not None}
 
     async def run(self, tenant: str, run_id: str) -> Run:
         """Look a run up; one that nobody has taken up tells what holds it."""

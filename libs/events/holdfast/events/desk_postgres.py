@@ -1,6 +1,6 @@
 """What a gateway does for its callers, in Postgres. Whatever is asked of a session is decided under its row's lock."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,6 +26,7 @@ from holdfast.events.sessions_postgres import (
     check_name,
     check_open,
     create_session,
+    locate_sessions,
     lock_session,
     open_emits,
     show_session,
@@ -34,10 +35,12 @@ from holdfast.events.slots_postgres import held_by
 from holdfast.events.store import (
     OPEN_EMITS_MAX,
     Idempotency,
+    Located,
     OwnEvent,
     Run,
     RunRequest,
     SessionInfo,
+    SessionName,
     SessionPage,
     SessionStatus,
     Ticket,
@@ -196,6 +199,11 @@ class PostgresDesk:
         """Look a session up."""
         async with acquired(self._pool) as connection:
             return await show_session(connection, tenant, session_id)
+
+    async def locate(self, names: Collection[SessionName]) -> Mapping[SessionName, Located]:
+        """Look many sessions up at once."""
+        async with acquired(self._pool) as connection:
+            return await locate_sessions(connection, names)
 
     async def run(self, tenant: str, run_id: str) -> Run:
         """Look a run up."""

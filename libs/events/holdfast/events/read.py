@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.recorded import RecordedEvent
@@ -30,6 +30,17 @@ class Page:
     min_seq: int
 
 
+class Quiet(NamedTuple):
+    """What a gateway takes for granted of a session: its head, and that nothing after `floor` was removed.
+
+    Besides, that it is there, active and not stalled. `head` -1 takes nothing for granted.
+    """
+
+    session: int
+    head: int
+    floor: int
+
+
 # Nobody owns a session for some milliseconds of every ordinary hand-over; that is not shown to every client.
 STALLED_GRACE_S = 1.5
 
@@ -47,6 +58,15 @@ class Pulse:
     status: SessionStatus
     active_run: str | None  # a run that is running, whoever works on it
     stalled_since: datetime | None  # since the lease ran out or was given back, or the run was due
+
+    def is_quiet(self, granted: Quiet) -> bool:
+        """Tell whether the session is as was taken for granted."""
+        return (
+            self.head == granted.head
+            and self.min_seq <= granted.floor + 1
+            and self.status is SessionStatus.ACTIVE
+            and self.stalled_since is None
+        )
 
 
 class Reader(Protocol):
@@ -70,6 +90,13 @@ class Reader(Protocol):
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists, in one query. Raises StoreUnavailable."""
+        ...
+
+    async def changes(self, granted: Sequence[Quiet]) -> Mapping[int, Pulse | None]:
+        """Return the pulses of those sessions that are not as was taken for granted, None for those that are gone.
+
+        One query; of 10,000 sessions at rest nothing comes back. Raises StoreUnavailable.
+        """
         ...
 
     async def run_family(self, run_id: str) -> frozenset[str]:

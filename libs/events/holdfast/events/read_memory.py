@@ -14,6 +14,7 @@ from holdfast.events.store import (
     STALLED_GRACE_S,
     Page,
     Pulse,
+    Quiet,
     RunStatus,
 )
 
@@ -63,6 +64,14 @@ class MemoryReader:
         """Return the pulse of each session that exists."""
         now = await self._state.turn()
         return {row.id: _pulse(row, now, self._state) for row in self._state.known(sessions)}
+
+    async def changes(self, granted: Sequence[Quiet]) -> Mapping[int, Pulse | None]:
+        """Return the pulses of those sessions that are not as was taken for granted; see Reader."""
+        pulses = await self.pulses([one.session for one in granted])
+        found = ((one, pulses.get(one.session)) for one in granted)
+        return {
+            one.session: pulse for one, pulse in found if pulse is None or not pulse.is_quiet(one)
+        }
 
     async def run_family(self, run_id: str) -> frozenset[str]:
         """Return the ids of the run and of all runs below it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from holdfast.events.cursor import SEQ_MAX
 from holdfast.events.kinds import TypeFilter
-from holdfast.events.pool_postgres import Pool, acquired
+from holdfast.events.pool_postgres import Connection, Pool, acquired
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.slots_postgres import held_back
 from holdfast.events.store import (
@@ -14,6 +14,7 @@ from holdfast.events.store import (
     STALLED_GRACE_S,
     Page,
     Pulse,
+    Quiet,
     SessionStatus,
 )
 
@@ -35,7 +36,7 @@ select s.next_seq - 1 as head, s.min_seq, e.seq, e.type, e.run_id, e.body, e.n
 _TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
 _RUNS = "and run_id = any($8)"
 
-_PULSES = """
+_PULSE = """
 select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
        case when r.status = 'running' then r.run_id end as active_run,
        case when r.not_before <= statement_timestamp()
@@ -47,7 +48,17 @@ select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
          where session = s.id and status in ('queued', 'running', 'waiting') and parent_run_id is null
          order by status = 'queued', created_at, run_id limit 1
        ) r on true
- where s.id = any($1)
+ where s.id = {session}
+"""
+_PULSES = _PULSE.format(session="any($1)")
+
+# As `Pulse.is_quiet`.
+_CHANGES = f"""
+select k.session, p.*
+  from unnest($1::bigint[], $3::bigint[], $4::bigint[]) as k (session, head, floor)
+  left join lateral ({_PULSE.format(session="k.session")}) p on true
+ where p.id is null or p.head <> k.head or p.min_seq > k.floor + 1 or p.status <> 'active'
+    or p.stalled_since is not null
 """
 
 _FAMILY = """
@@ -105,22 +116,36 @@ class PostgresReader:
         """Return the pulse of each session that exists, in one query."""
         async with acquired(self._pulse) as connection:
             rows = await connection.fetch(_PULSES, list(sessions), STALLED_GRACE_S)
-            # A run that waits for others to end is nobody's fault.
-            idle = [r["id"] for r in rows if r["stalled_since"] and not r["active_run"]]
-            queued = await held_back(connection, idle) if idle else ()
-        return {
-            row["id"]: Pulse(
-                head=row["head"],
-                min_seq=row["min_seq"],
-                status=SessionStatus(row["status"]),
-                active_run=row["active_run"],
-                stalled_since=None if row["id"] in queued else row["stalled_since"],
-            )
-            for row in rows
-        }
+            return await _pulses(connection, rows)
+
+    async def changes(self, granted: Sequence[Quiet]) -> Mapping[int, Pulse | None]:
+        """Return the pulses of those sessions that are not as was taken for granted; see Reader."""
+        if not granted:
+            return {}
+        sessions, heads, floors = ([*column] for column in zip(*granted, strict=True))
+        async with acquired(self._pulse) as connection:
+            rows = await connection.fetch(_CHANGES, sessions, STALLED_GRACE_S, heads, floors)
+            gone = dict.fromkeys(row["session"] for row in rows if row["id"] is None)
+            return gone | await _pulses(connection, [row for row in rows if row["id"] is not None])
 
     async def run_family(self, run_id: str) -> frozenset[str]:
         """Return the ids of the run and of all runs below it."""
         async with acquired(self._pool) as connection:
             rows = await connection.fetch(_FAMILY, run_id)
         return frozenset(row["run_id"] for row in rows)
+
+
+async def _pulses(connection: Connection, rows: Sequence[Any]) -> dict[int, Pulse]:
+    # A run that waits for others to end is nobody's fault.
+    idle = [r["id"] for r in rows if r["stalled_since"] and not r["active_run"]]
+    queued = await held_back(connection, idle) if idle else ()
+    return {
+        row["id"]: Pulse(
+            head=row["head"],
+            min_seq=row["min_seq"],
+            status=SessionStatus(row["status"]),
+            active_run=row["active_run"],
+            stalled_since=None if row["id"] in queued else row["stalled_since"],
+        )
+        for row in rows
+    }

@@ -1,6 +1,6 @@
 """The rows of sessions, in Postgres: made, looked up, and held while something is asked of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,13 @@ from holdfast.events.errors import RunUnknown, SessionExists, SessionGone, Sessi
 from holdfast.events.ids import new_session_id
 from holdfast.events.pool_postgres import Connection, json_text, storable
 from holdfast.events.rows_postgres import session_of
-from holdfast.events.store import OPEN_EMITS_MAX, SessionInfo, SessionStatus
+from holdfast.events.store import (
+    OPEN_EMITS_MAX,
+    Located,
+    SessionInfo,
+    SessionName,
+    SessionStatus,
+)
 
 SESSIONS = """
 select s.*, (select run_id from runs r where r.session = s.id and r.status = 'running'
@@ -71,6 +77,24 @@ async def show_session(connection: Connection, tenant: str, session_id: str) -> 
     return session_of(row, active_run=row["active_run"])
 
 
+async def locate_sessions(
+    connection: Connection, names: Collection[SessionName]
+) -> Mapping[SessionName, Located]:
+    """Look sessions up by tenant and id; those that exist are in the answer."""
+    known = [name for name in names if storable(name[1])]
+    rows = await connection.fetch(
+        """select s.tenant, s.session_id, s.id, s.status
+             from unnest($1::text[], $2::text[]) as w (tenant, session_id)
+             join sessions s using (tenant, session_id)""",
+        [tenant for tenant, _ in known],
+        [session_id for _, session_id in known],
+    )
+    return {
+        (tenant, session_id): Located(session, SessionStatus(status))
+        for tenant, session_id, session, status in rows
+    }
+
+
 async def lock_session(connection: Connection, tenant: str, session_id: str) -> asyncpg.Record:
     """Hold a session's row to the transaction's end, and return it. Raises SessionUnknown."""
     check_name(session_id, SessionUnknown)
@@ -88,10 +112,16 @@ async def check_open(connection: Connection, row: asyncpg.Record) -> None:
     """Raise SessionGone unless the session takes commands."""
     if row["status"] != SessionStatus.ACTIVE:
         raise SessionGone(row["session_id"], row["status"])
-    if await asked(connection, row["id"], CommandKind.ERASE):
+    rows = await connection.fetch(
+        "select kind from commands where session = $1 and kind = any($2) and state = 'open'",
+        row["id"],
+        [CommandKind.ERASE, CommandKind.EXPIRE],
+    )
+    kinds = {found["kind"] for found in rows}
+    if CommandKind.ERASE in kinds:
         raise SessionGone(row["session_id"], "being erased")
     # Its time is over; what came after this could only be appended behind its last event.
-    if await asked(connection, row["id"], CommandKind.EXPIRE):
+    if CommandKind.EXPIRE in kinds:
         raise SessionGone(row["session_id"], SessionStatus.EXPIRED)
 
 

@@ -49,6 +49,7 @@ from holdfast.events.read import (
     STALLED_GRACE_S,
     Page,
     Pulse,
+    Quiet,
     Reader,
 )
 from holdfast.events.registry import (
@@ -60,9 +61,11 @@ from holdfast.events.registry import (
 from holdfast.events.rows import (
     ENDED,
     OPEN,
+    Located,
     Run,
     RunStatus,
     SessionInfo,
+    SessionName,
     SessionStatus,
 )
 from holdfast.events.slots import Hold
@@ -125,10 +128,12 @@ __all__ = [
     "Hold",
     "Idempotency",
     "Journal",
+    "Located",
     "Outcome",
     "OwnEvent",
     "Page",
     "Pulse",
+    "Quiet",
     "Reader",
     "Registry",
     "Run",
@@ -139,6 +144,7 @@ __all__ = [
     "SessionBatch",
     "SessionChange",
     "SessionInfo",
+    "SessionName",
     "SessionPage",
     "SessionStatus",
     "Snapshot",

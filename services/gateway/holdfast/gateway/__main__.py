@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from holdfast.events.errors import HoldfastError
 from holdfast.events.logs import configure_logging
 from holdfast.events.watchdog import Watchdog
+from holdfast.gateway import collector
 from holdfast.gateway.app import Backends, build, open_backends
 from holdfast.gateway.server import GRACE_S, GatewayServer, loop_factory, server_config
 from holdfast.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
@@ -70,6 +71,7 @@ async def serve_with(
     One of several processes serves at the socket of its `link`, and ends when its supervisor says so.
     """
     app = build(settings, lambda: nullcontext(backends))
+    collector.settle()
     if link is None:
         server = GatewayServer(server_config(settings, app), lambda: app.state.gateway)
         sockets = None

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -47,6 +48,7 @@ def _is_ours(address: Address, proxies: Sequence[Network]) -> bool:
     return address.is_loopback or any(address in network for network in proxies)
 
 
+@lru_cache(maxsize=1024)  # of one proxy, or of one machine: who connects anew is mostly known
 def _parsed(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])

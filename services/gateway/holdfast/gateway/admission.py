@@ -15,6 +15,7 @@ from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.refusals import Why, asks_for_stream
 from holdfast.gateway.streaming import passing_refusal
 from holdfast.gateway.turnstile import Turn
+from holdfast.gateway.wire import lender_of
 
 
 class Admission:
@@ -37,9 +38,9 @@ class Admission:
             await send(message)
 
         try:
-            if not turn.called.done() and await _gave_up(turn, receive):
+            if turn.admitted is None and await _gave_up(turn, scope, receive):
                 return
-            if not turn.called.result():
+            if not turn.admitted:
                 why = Why.DRAINING if here.draining else Why.LATE
                 await passing_refusal(here, why)(scope, receive, send)
                 return
@@ -48,8 +49,16 @@ class Admission:
             turn.leave()
 
 
-async def _gave_up(turn: Turn, receive: Receive) -> bool:
+async def _gave_up(turn: Turn, scope: Scope, receive: Receive) -> bool:
     """Wait until the turn is called; return whether the client left before."""
+    if (lender := lender_of(scope)) is not None:
+        lender.on_lost(turn.leave)
+        try:
+            await turn.called
+        finally:
+            lender.on_lost(None)
+        return lender.gone
+    # Another server tells it to who listens, which takes a task.
     listener = asyncio.create_task(_hang_up(receive))
     listener.add_done_callback(lambda task: None if task.cancelled() else turn.leave())
     try:

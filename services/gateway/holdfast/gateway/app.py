@@ -45,6 +45,8 @@ from holdfast.gateway.routes import workflows as workflow_routes
 from holdfast.gateway.routes.console import console_router
 from holdfast.gateway.seats import Seats
 from holdfast.gateway.settings import Settings
+from holdfast.gateway.shortcut import Shortcut
+from holdfast.gateway.together import PATIENT_TURNS, Together
 from holdfast.gateway.turnstile import Turnstile
 from holdfast.gateway.workflows import Workflows
 
@@ -117,6 +119,9 @@ def build(
     install_problems(app)
     install_openapi(app)
     # The last one added is the outermost.
+    app.add_middleware(
+        Shortcut, gateway=lambda: app.state.gateway, overrides=app.dependency_overrides
+    )
     app.add_middleware(Admission, gateway=lambda: app.state.gateway)
     app.add_middleware(Handover)
     app.add_middleware(Limits)
@@ -236,4 +241,9 @@ def _gateway(
             patience_s=FOLD_PATIENCE_S,
         ),
         folding=Folding(backends.store.reader, backends.store.snapshots, hub.spawn),
+        locating=Together(
+            lambda names: backends.store.desk.locate(names),
+            hub.spawn,
+            patient_turns=PATIENT_TURNS,
+        ),
     )

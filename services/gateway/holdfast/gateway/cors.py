@@ -36,6 +36,10 @@ class Cors:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if not self._origins and not any(name == b"origin" for name, _ in scope["headers"]):
+            # No page asks, and none is to be told anything.
+            await self._app(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         allowed = origin in self._origins

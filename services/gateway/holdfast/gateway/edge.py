@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.gateway.problems import problem_of
 from holdfast.gateway.refusals import asks_for_stream, come_back
 
-REQUEST_ID = "x-request-id"
+_REQUEST_ID = b"x-request-id"
+_PROTECTIVE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_OURS = frozenset({_REQUEST_ID, *(name for name, _ in _PROTECTIVE)})
 
 # A caller's own id is kept when it can't be mistaken for anything else in a log.
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_KEPT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 Seen = Callable[[str, str, int, float, bool], None]
 """Told of every response: method, route, status, seconds, and whether it was a stream."""
@@ -51,41 +52,41 @@ class Edge:
             nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                headers["x-content-type-options"] = "nosniff"
-                headers["referrer-policy"] = "no-referrer"
+                headers = [field for field in message["headers"] if field[0] not in _OURS]
+                headers += ((_REQUEST_ID, request_id.encode()), *_PROTECTIVE)
                 if self._draining():
                     # The next request would come here again: a new connection may land on another replica.
-                    headers["connection"] = "close"
-                if scope["path"].startswith("/v1/"):
-                    headers.setdefault("cache-control", "no-store")
-                is_stream = headers.get("content-type", "").startswith("text/event-stream")
+                    headers.append((b"connection", b"close"))
+                fields = dict(headers)
+                if scope["path"].startswith("/v1/") and b"cache-control" not in fields:
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+                is_stream = fields.get(b"content-type", b"").startswith(b"text/event-stream")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_marked)
-            except ClientDisconnect:
-                pass
-            except Exception as error:
-                if status:
-                    # The answer is under way: only breaking the connection tells the truth.
-                    raise
-                log.exception("request.failed", method=scope["method"], route=_route(scope))
-                response = (
-                    come_back() if asks_for_stream(scope) else problem_of(error).response(scope)
-                )
-                await response(scope, receive, send_marked)
-            finally:
-                if status:
-                    seconds = time.monotonic() - begun
-                    self._seen(scope["method"], _route(scope), status, seconds, is_stream)
+        # Not `bound_contextvars`, which looks through all there is, twice, for what was bound before: 8 µs.
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            if status:
+                # The answer is under way: only breaking the connection tells the truth.
+                raise
+            log.exception("request.failed", method=scope["method"], route=_route(scope))
+            response = come_back() if asks_for_stream(scope) else problem_of(error).response(scope)
+            await response(scope, receive, send_marked)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
+            if status:
+                seconds = time.monotonic() - begun
+                self._seen(scope["method"], _route(scope), status, seconds, is_stream)
 
 
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
-        if name == REQUEST_ID.encode() and _REQUEST_ID.fullmatch(value):
+        if name == _REQUEST_ID and _KEPT.fullmatch(value):
             return value.decode()
     # It needs to be different, not secret: no system call for each request.
     return f"{random.getrandbits(128):032x}"

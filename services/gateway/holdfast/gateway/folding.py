@@ -2,6 +2,8 @@
 
 A fold that had to read far leaves a snapshot for the next one, in the background: nobody waits for that, and no request
 fails by it. A snapshot changes what a fold costs and never what it is.
+
+However long the session, a fold holds one state, which has a bound of its own (`events.fold.state`), and one page.
 """
 
 import asyncio
@@ -13,10 +15,17 @@ from holdfast.events.errors import StoreUnavailable
 from holdfast.events.fold import FOLD_VERSION, apply, empty_state, from_plain, to_json
 from holdfast.events.fold.state import State
 from holdfast.events.store import Reader, SessionInfo, Snapshots
-from holdfast.gateway.tasks import Spawn
+from holdfast.gateway.tasks import Flight, Spawn
 
 # A fold that read two pages, some 10 ms of this process, saves the next one more than its snapshot costs.
 SNAPSHOT_AFTER_EVENTS = 1_000
+
+# And on its way so often: the first fold of a session that nobody looked at for a million events takes longer than
+# proxies wait. Whoever asks again goes on from there: every second or so, 5 MB at most.
+SNAPSHOT_EVERY_EVENTS = 50_000
+
+# Some 2 ms of folding; then the streams get their turn.
+EVENTS_PER_TURN = 100
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("holdfast.gateway")
 
@@ -27,12 +36,32 @@ class Folding:
     def __init__(self, reader: Reader, snapshots: Snapshots, spawn: Spawn) -> None:
         self._reader, self._snapshots, self._spawn = reader, snapshots, spawn
         self._keeping = False
+        self._flights: dict[tuple[int, int], Flight[tuple[State, int]]] = {}
 
     async def fold(self, session: SessionInfo, *, until: int) -> tuple[State, int]:
         """Return the state after event `until`, and the earliest seq that was there to be read.
 
-        Raises StoreUnavailable.
+        Folded once for all who ask at the same time: nobody may change it. Raises StoreUnavailable.
         """
+        # Events don't change: what was read before this call is as good. What was erased is not asked for any more.
+        key = (session.session, until)
+        if (flight := self._flights.get(key)) is not None:
+            return await flight.wait()
+        flight = self._flights[key] = Flight()
+        try:
+            folded = await self._fold(session, until)
+        except Exception as error:
+            flight.fail(error)
+            raise
+        except BaseException:
+            flight.fail(StoreUnavailable("who folded it was told to stop"))
+            raise
+        finally:
+            del self._flights[key]
+        flight.land(folded)
+        return folded
+
+    async def _fold(self, session: SessionInfo, until: int) -> tuple[State, int]:
         min_seq = session.min_seq
         state = await self._begun(session.session, until, min_seq)
         begun_at = state.seq
@@ -45,17 +74,28 @@ class Folding:
                 if after:
                     state, begun_at, after = empty_state(), 0, 0
                     continue
-            for recorded in page.items:
+            for place, recorded in enumerate(page.items):
                 apply(state, recorded)
+                if place % EVENTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             if page.through <= after:
                 break
             after = page.through
-            # A page of 500 takes milliseconds to fold: the streams get their turn after each.
-            await asyncio.sleep(0)
-        if state.seq - begun_at >= SNAPSHOT_AFTER_EVENTS and not self._keeping:
-            self._keeping = True
-            self._spawn(self._keep(session.session, state.seq, packed(state, min_seq)))
+            if state.seq - begun_at >= SNAPSHOT_EVERY_EVENTS and self._leave(
+                session, state, min_seq
+            ):
+                begun_at = state.seq
+        if state.seq - begun_at >= SNAPSHOT_AFTER_EVENTS:
+            self._leave(session, state, min_seq)
         return state, min_seq
+
+    def _leave(self, session: SessionInfo, state: State, min_seq: int) -> bool:
+        """Leave a snapshot, unless one is on its way; return whether one will be."""
+        if self._keeping:
+            return False
+        self._keeping = True
+        self._spawn(self._keep(session.session, state.seq, packed(state, min_seq)))
+        return True
 
     async def _begun(self, session: int, until: int, min_seq: int) -> State:
         if until < SNAPSHOT_AFTER_EVENTS:

@@ -6,6 +6,7 @@ says its name. So where only this machine is meant to call, only this machine's 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,11 +41,18 @@ class Hosts:
         await self._app(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        return is_loopback(name) or name in (self._names or ())
+        name, is_here = _name_of(host)
+        return is_here or name in (self._names or ())
+
+
+@lru_cache(maxsize=256)  # a gateway goes by a few names
+def _name_of(host: str) -> tuple[str, bool]:
+    """Return the name in a `Host` header, and whether it is this machine's own."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return "", False
+    return name, is_loopback(name)
 
 
 def answered_to(settings: Settings) -> Sequence[str] | None:

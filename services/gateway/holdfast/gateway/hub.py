@@ -17,6 +17,7 @@ from holdfast.events.errors import SessionUnknown, StoreUnavailable
 from holdfast.events.store import Reader
 from holdfast.events.stream import Wakes, Window
 from holdfast.gateway.catchup import Catchup
+from holdfast.gateway.chorus import Chorus
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.lookups import Lookups
@@ -225,7 +226,13 @@ class Hub:
             del self._starting[session]
             start.fail(StoreUnavailable("the gateway is stopping"))
             raise
-        feed = Feed(session, pulse, self.options, on_removed=self._catchup.forget)
+        feed = Feed(
+            session,
+            pulse,
+            self.options,
+            on_removed=self._catchup.forget,
+            chorus=Chorus(self._clock, self._observer),
+        )
         feed.empty_since = feed.refreshed_at = self._clock.monotonic()
         self._feeds[session] = feed
         del self._starting[session]

@@ -24,6 +24,9 @@ URL_BYTES_MAX = 2 * 1024
 # 256 KB in 15 s is a modem; slower is someone who holds connections open on purpose.
 BODY_TIMEOUT_S = 15.0
 
+# What says that there is a body, and where it ends.
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # The rest of a body that was not read must not be taken for the next request.
@@ -63,12 +66,19 @@ async def _checked_body(scope: Scope, receive: Receive) -> bytes | None:
             _told(scope, 414), "url-too-long", f"a URL has at most {URL_BYTES_MAX:,} bytes"
         )
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    if sum(len(name) + len(value) + 4 for name, value in headers) > HEADER_BYTES_MAX:
+    size = 4 * len(headers)
+    has_body = False
+    for name, value in headers:
+        size += len(name) + len(value)
+        has_body = has_body or name in _FRAMING
+    if size > HEADER_BYTES_MAX:
         raise Problem(
             _told(scope, 431),
             "headers-too-large",
             f"headers have at most {HEADER_BYTES_MAX:,} bytes in all",
         )
+    if not has_body:
+        return None
     length = _last(headers, b"content-length")
     if length in (None, b"0") and _last(headers, b"transfer-encoding") is None:
         return None

@@ -7,35 +7,61 @@ server promises any of this. It is looked for once, piece by piece, and where so
 backed up, or anything but the next frames is due, the ordinary way is taken.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from holdfast.gateway.transport import find_owner
 
 
-class Outlet(Protocol):
-    """Takes framed chunks of a response at once, or not at all."""
+class Flow(FlowControl):
+    """uvicorn's flow control of one connection, which also tells when it is backed up: nobody has to keep asking."""
 
-    def write(self, chunk: bytes) -> bool:
-        """Write an HTTP chunk, framing included; False, and nothing is written, when the ordinary way must be taken."""
+    on_full: Callable[[], object] | None = None
+
+    def pause_writing(self) -> None:
+        """Take no more for now; called by the transport, in the midst of the write that was one too many."""
+        super().pause_writing()
+        if self.on_full is not None:
+            self.on_full()
+
+
+class Outlet(Protocol):
+    """A connection in the midst of a response. It is written to by whoever knows that nobody else is writing."""
+
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        """Takes an HTTP chunk, framing included, and returns at once. Raises OSError or RuntimeError if it can't.
+
+        What is written to a connection that has just gone is lost with it.
+        """
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether it would pass on what is written, or whether it is backed up or gone."""
+        ...
+
+    def on_full(self, call: Callable[[], object]) -> None:
+        """Have `call` made when a write was one too many. That write was taken; the next must wait."""
         ...
 
 
 class _Direct:
-    __slots__ = ("_cycle", "_flow", "_transport")
+    __slots__ = ("_cycle", "write")
 
     def __init__(self, cycle: Any) -> None:
-        self._cycle, self._flow, self._transport = cycle, cycle.flow, cycle.transport
+        self._cycle = cycle
+        self.write = cycle.transport.write
 
-    def write(self, chunk: bytes) -> bool:
-        # A paused flow is a reader that doesn't keep up: the ordinary way waits for it, with a deadline.
-        if self._flow.write_paused or self._cycle.disconnected or self._transport.is_closing():
-            return False
-        try:
-            self._transport.write(chunk)
-        except (OSError, RuntimeError):
-            # Whoever brings the event has other readers to serve. The stream's own task will meet it and end.
-            return False
-        return True
+    @property
+    def ready(self) -> bool:
+        cycle = self._cycle
+        return not (cycle.flow.write_paused or cycle.disconnected or cycle.transport.is_closing())
+
+    def on_full(self, call: Callable[[], object]) -> None:
+        self._cycle.flow.on_full = call
 
 
 def find_outlet(send: object) -> Outlet | None:
@@ -51,7 +77,7 @@ def find_outlet(send: object) -> Outlet | None:
         and getattr(cycle, "response_started", None) is True
         and getattr(cycle, "response_complete", None) is False
         and isinstance(getattr(cycle, "disconnected", None), bool)
-        and isinstance(getattr(getattr(cycle, "flow", None), "write_paused", None), bool)
+        and isinstance(getattr(cycle, "flow", None), Flow)
         and callable(getattr(transport, "write", None))
         and callable(getattr(transport, "is_closing", None))
         and isinstance(scope, dict)

@@ -6,6 +6,7 @@ here is a 400, on JSON routes too. (They are coroutines because FastAPI sends pl
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -17,6 +18,7 @@ from holdfast.events.kinds import TypeFilter
 from holdfast.events.store import Idempotency
 from holdfast.gateway.problems import Problem, field_error
 from holdfast.gateway.requests import ID_PATTERN
+from holdfast.gateway.selection import EVERYTHING
 
 # What the OpenAPI document says of them. It can't be the validators' own: those answer 422. A cursor of 19 digits is
 # taken, too; no log has one.
@@ -34,19 +36,64 @@ _TRACEPARENT = re.compile(
 )
 
 
+def read_session_id(text: str) -> str:
+    """Return the id of a session. Raises SessionUnknown."""
+    # An id that nobody could have got is simply unknown; it isn't shown to Postgres, which chokes on U+0000.
+    if not _ID.match(text):
+        raise SessionUnknown(text)
+    return text
+
+
+def read_run_id(text: str) -> str:
+    """Return the id of a run. Raises RunUnknown."""
+    if not _ID.match(text):
+        raise RunUnknown(text)
+    return text
+
+
+def read_cursor(headers: Sequence[str], queried: Sequence[str]) -> int | None:
+    """Return the cursor that the headers or else the query say. Raises Problem and CursorInvalid."""
+    if len(headers) > 1:
+        raise _twice("header", "Last-Event-ID")
+    after = read_after(queried)
+    return parse_cursor(headers[0]) if headers else after
+
+
+def read_after(queried: Sequence[str]) -> int | None:
+    """Return the cursor that the query says. Raises Problem and CursorInvalid."""
+    after = _only("after", queried)
+    return None if after is None else parse_cursor(after)
+
+
+def read_types(queried: Sequence[str]) -> TypeFilter:
+    """Return the types that the query wants. Raises Problem."""
+    types = _only("types", queried)
+    if types is None:
+        return EVERYTHING
+    if not _TYPES.fullmatch(types):
+        raise _malformed("query", "types", "names are visible ASCII, separated by commas")
+    try:
+        return TypeFilter.parse(types)
+    except ValueError as error:
+        raise _malformed("query", "types", str(error)) from None
+
+
+def read_agent(queried: Sequence[str]) -> str | None:
+    """Return the agent that the query wants. Raises Problem."""
+    agent = _only("agent", queried)
+    if agent is not None and not _AGENT.fullmatch(agent):
+        raise _malformed("query", "agent", "a name has 1 to 128 printable characters")
+    return agent
+
+
 async def _session_id(
     session_id: Annotated[str, Path(description="the session's id")],
 ) -> str:
-    # An id that nobody could have got is simply unknown; it isn't shown to Postgres, which chokes on U+0000.
-    if not _ID.match(session_id):
-        raise SessionUnknown(session_id)
-    return session_id
+    return read_session_id(session_id)
 
 
 async def _run_id(run_id: Annotated[str, Path(description="the run's id")]) -> str:
-    if not _ID.match(run_id):
-        raise RunUnknown(run_id)
-    return run_id
+    return read_run_id(run_id)
 
 
 async def _cursor(
@@ -66,12 +113,9 @@ async def _cursor(
         ),
     ] = None,
 ) -> int | None:
+    del after, last_event_id  # the lists are the same, with their length
     headers = request.headers.getlist("last-event-id")
-    if len(headers) > 1:
-        raise _twice("header", "Last-Event-ID")
-    queried = await _after(request, after)
-    del last_event_id  # the list above is the same, with its length
-    return parse_cursor(headers[0]) if headers else queried
+    return read_cursor(headers, request.query_params.getlist("after"))
 
 
 async def _after(
@@ -84,8 +128,8 @@ async def _after(
         ),
     ] = None,
 ) -> int | None:
-    _once(request, "after")
-    return None if after is None else parse_cursor(after)
+    del after
+    return read_after(request.query_params.getlist("after"))
 
 
 async def _types(
@@ -98,13 +142,8 @@ async def _types(
         ),
     ] = None,
 ) -> TypeFilter:
-    _once(request, "types")
-    if types is not None and not _TYPES.fullmatch(types):
-        raise _malformed("query", "types", "names are visible ASCII, separated by commas")
-    try:
-        return TypeFilter.parse(types)
-    except ValueError as error:
-        raise _malformed("query", "types", str(error)) from None
+    del types
+    return read_types(request.query_params.getlist("types"))
 
 
 async def _agent(
@@ -114,10 +153,8 @@ async def _agent(
         Query(description="only the events of this agent", json_schema_extra=_AGENT_FORM),
     ] = None,
 ) -> str | None:
-    _once(request, "agent")
-    if agent is not None and not _AGENT.fullmatch(agent):
-        raise _malformed("query", "agent", "a name has 1 to 128 printable characters")
-    return agent
+    del agent
+    return read_agent(request.query_params.getlist("agent"))
 
 
 async def _idempotency_key(
@@ -167,9 +204,10 @@ def idempotency(key: str | None, call: str, *content: Any) -> Idempotency | None
     return Idempotency(key=key, request_hash=hashlib.sha256(asked).digest())
 
 
-def _once(request: Request, name: str) -> None:
-    if len(request.query_params.getlist(name)) > 1:
+def _only(name: str, queried: Sequence[str]) -> str | None:
+    if len(queried) > 1:
         raise _twice("query", name)
+    return queried[0] if queried else None
 
 
 def _twice(place: str, name: str) -> Problem:

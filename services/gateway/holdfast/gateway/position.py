@@ -46,6 +46,10 @@ class Position:
         """Note that nothing is owed up to `through`: what is not sent was filtered out or compacted."""
         self.accounted = max(self.accounted, through)
 
+    def stand(self, at: int) -> None:
+        """Note that the client was sent everything up to `at` by others."""
+        self.accounted = self.told = at
+
     def tell(self) -> bytes:
         """Return the id-only frame that moves the client's cursor to what is accounted for; nothing if it is there."""
         if not self.untold:

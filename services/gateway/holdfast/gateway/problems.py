@@ -149,6 +149,26 @@ def problem_of(error: Exception) -> Problem:
             )
 
 
+ANSWERED = (
+    Problem,
+    Refused,
+    CursorInvalid,
+    EventInvalid,
+    StoreUnavailable,
+    StreamUnavailable,
+    RequestValidationError,
+    HTTPException,
+)
+"""What a route may raise as its answer. Anything else is a bug, which the edge answers."""
+
+
+def answer_to(scope: Scope, problem: Problem) -> Response:
+    """Return the response to a request that is a problem: on the paths of streams one that a client survives."""
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asks_for_stream(scope):
+        return come_back()
+    return problem.response(scope)
+
+
 def install_problems(app: FastAPI) -> None:
     """Make every error that a route raises a problem document."""
 
@@ -156,20 +176,9 @@ def install_problems(app: FastAPI) -> None:
         problem = problem_of(error)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers = {"allow": _allowed(request)}
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asks_for_stream(request.scope):
-            return come_back()
-        return problem.response(request.scope)
+        return answer_to(request.scope, problem)
 
-    for kind in (
-        Problem,
-        Refused,
-        CursorInvalid,
-        EventInvalid,
-        StoreUnavailable,
-        StreamUnavailable,
-        RequestValidationError,
-        HTTPException,
-    ):
+    for kind in ANSWERED:
         app.add_exception_handler(kind, answer)
 
 

@@ -4,11 +4,14 @@ By itself it waits for ever for the rest of a header, keeps any amount of it, an
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from holdfast.gateway.outlet import Flow
 from holdfast.gateway.problems import Problem
+from holdfast.gateway.wire import WIRE, Wire
 
 # A header is one packet. Also how long a new connection may say nothing.
 HEADER_TIMEOUT_S = 10.0
@@ -25,12 +28,14 @@ class PatientProtocol(HttpToolsProtocol):
 
     _running: RequestResponseCycle | None = None
     _header_timer: asyncio.TimerHandle | None = None
+    _on_lost: Callable[[], object] | None = None
     _header_bytes = 0
     _in_header = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first header."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self._await_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -40,10 +45,17 @@ class PatientProtocol(HttpToolsProtocol):
         same connection would go on for ever, to nobody.
         """
         self._header_arrived()
+        scope: Any = self.scope
+        if scope is not None:
+            # Else it would hold this object, which holds it.
+            scope["extensions"].clear()
         super().connection_lost(exc)
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
+        if self._on_lost is not None:
+            self._on_lost()
+            self._on_lost = None
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a header and parse it."""
@@ -56,6 +68,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a header (of a later request on the connection, too)."""
         super().on_message_begin()
+        scope: Any = self.scope
+        scope["extensions"] = {WIRE: self}
         if not self._in_header:
             self._await_header()
 
@@ -78,6 +92,73 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
 
+    def hold(self) -> None:
+        """Keep the response's head until the connection is lent."""
+        if self._running is not None:
+            self._running.transport = _Held(self.transport)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _released(self) -> bytes:
+        """Return what was kept."""
+        cycle = self._running
+        if cycle is None or not isinstance(cycle.transport, _Held):
+            return b""
+        head, cycle.transport = cycle.transport.head, self.transport
+        return head
+
+    def lend(self) -> Wire | None:
+        """Hand the connection over to the stream that is being answered, and be done. See `wire.Lender`."""
+        cycle, head = self._running, self._released()
+        if (
+            cycle is None
+            or cycle is not self.cycle  # another request waits behind it
+            or self._in_header  # or begins to arrive
+            or cycle.more_body
+            or not cycle.response_started
+            or cycle.response_complete
+            or cycle.chunked_encoding is not True
+            or cycle.scope["method"] == "HEAD"
+            or cycle.disconnected
+            or self.transport.is_closing()
+        ):
+            if head and not self.transport.is_closing():
+                self.transport.write(head)
+            return None
+        wire = _Lent(self, head, paused=self.flow.write_paused, keep_alive=cycle.keep_alive)
+        # As far as HTTP goes this is the end of it: whoever still listens is told so, and nothing more can be sent.
+        cycle.response_complete = True
+        cycle.message_event.set()
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        connections: set[Any] = self.connections
+        connections.discard(self)
+        connections.add(wire)
+        self.transport.set_protocol(wire)
+        # They hold each other: let go of here, they are gone at once and not when the collector comes by.
+        del self.parser, self.cycle, self._running, self.scope, self.headers
+        return wire
+
+    def abort(self) -> None:
+        """Drop the connection with all that the client has not taken."""
+        self.transport.abort()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left, or is about to have."""
+        return self.transport.is_closing()
+
+    def on_lost(self, call: Callable[[], object] | None) -> None:
+        """Have `call` made when the connection is lost before it is lent; None takes that back."""
+        self._on_lost = call
+
+    def take_back(self, ahead: bytes) -> None:
+        """Go on where a stream has ended, on a new object for its connection: as after any other response."""
+        self._header_arrived()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        if ahead:
+            self.data_received(ahead)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
@@ -97,3 +178,45 @@ class PatientProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class _Held:
+    """A transport that keeps what is written to it."""
+
+    __slots__ = ("_transport", "head")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.head = b""
+
+    def write(self, data: bytes) -> None:
+        self.head += data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _Lent(Wire):
+    """A connection on loan from this server."""
+
+    __slots__ = ("_app_state", "_config", "_server_state")
+
+    def __init__(
+        self, lender: PatientProtocol, head: bytes, *, paused: bool, keep_alive: bool
+    ) -> None:
+        super().__init__(lender.transport, head, paused=paused, keep_alive=keep_alive)
+        self._config, self._app_state = lender.config, lender.app_state
+        self._server_state = lender.server_state
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(self)
+        super().connection_lost(exc)
+
+    def give_back(self, ahead: bytes) -> None:
+        self._server_state.connections.discard(self)
+        protocol = PatientProtocol(self._config, self._server_state, self._app_state)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        if self.paused:
+            protocol.pause_writing()
+        protocol.take_back(ahead)

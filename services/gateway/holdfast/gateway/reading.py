@@ -15,7 +15,6 @@ from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.position import Position
 from holdfast.gateway.request import Sources, SubscriptionRequest
-from holdfast.gateway.ring import Piece
 from holdfast.gateway.selection import Selection
 from holdfast.gateway.sift import sift
 
@@ -129,30 +128,20 @@ class Reading:
             said += comments
         return said, events, ending or self._ending()
 
-    def live_piece(self) -> Piece | None:
-        """Return everything up to the head if it is in the ring and the next frames are all there is to say.
-
-        Then `taken` must be called when it was written. None says that `advance` has to look.
-        """
-        feed, ring, at = self._feed, self._ring, self.position.accounted
-        if (
-            not self._selection.everything
-            or at != self.position.told
-            or not ring.floor <= at < ring.head
-            or self._leaf is not None
-            or self._rewound is not None
-            or self._resets
-            or feed.missing
-            or feed.status is not SessionStatus.ACTIVE
-            or not self._commentary.silent(feed.stalled_since)
-        ):
-            return None
-        piece = ring.joined(at, self._sources.options.chunk_bytes)
-        return piece if piece.last == ring.head else None
-
-    def taken(self, piece: Piece) -> None:
-        """Note that the client has been sent a live piece."""
-        self.position.take(piece)
+    @property
+    def abreast(self) -> bool:
+        """Whether this client stands at the head, wants everything, and nothing but the next event is due to it."""
+        feed, at = self._feed, self.position.accounted
+        return (
+            self._selection.everything
+            and at == self.position.told == self._ring.head
+            and self._leaf is None
+            and self._rewound is None
+            and not self._resets
+            and not feed.missing
+            and feed.status is SessionStatus.ACTIVE
+            and self._commentary.silent(feed.stalled_since)
+        )
 
     def rewind(self, head: int) -> None:
         """Forget what lies beyond `head`: the log lost it. The client is told with a `reset`."""
@@ -209,8 +198,9 @@ class Reading:
             return events, None
         self.position.account(leaf.through)
         self._leaf = None
-        # A page without a wanted event counts as well: a filter that matches nothing may turn thousands of them.
-        self.examined += FRAMES_PER_TURN
+        if not leaf.pieces:
+            # A page without a wanted event counts as well: a filter that matches nothing may turn thousands of them.
+            self.examined += FRAMES_PER_TURN
         return events, leaf.ending
 
     def _from_ring(self, said: list[bytes]) -> tuple[int, Ending | None]:

@@ -12,9 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
+from holdfast.gateway.following import Following
 from holdfast.gateway.outlet import find_outlet
 from holdfast.gateway.subscription import Subscription
 from holdfast.gateway.transport import close_afterwards, find_abort
+from holdfast.gateway.wire import lender_of
 
 # no-transform and no buffering: proxies that compress or collect would hold events back.
 STREAM_HEADERS = {
@@ -22,6 +24,15 @@ STREAM_HEADERS = {
     "cache-control": "no-store, no-transform",
     "x-accel-buffering": "no",
 }
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+    ]
+
+
+_STREAM_FIELDS = _raw(STREAM_HEADERS)
 
 
 class ReaderStalled(Exception):
@@ -47,34 +58,55 @@ class EventStreamResponse(Response):
         self.body = b""
         self.subscription = subscription
         self._retry_ms = retry_ms
-        fields = {**STREAM_HEADERS, **(headers or {})}
-        self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in fields.items()
-        ]
+        self.raw_headers = (
+            list(_STREAM_FIELDS) if not headers else _raw({**STREAM_HEADERS, **headers})
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream."""
+        lender = lender_of(scope)
+        if lender is None:
+            await self._serve_by_messages(receive, send)
+            return
+        self.subscription.on_overdue(lender.abort)
+        try:
+            lender.hold()
+            await self._send(send, self._head())
+            wire = lender.lend()
+        except BaseException:
+            self.subscription.close()
+            raise
+        if wire is None:
+            await self._serve_by_messages(receive, send, begun=True)
+            return
+        wire.send([sse.retry(self._retry_ms)])
+        request_id = scope.get("state", {}).get("request_id", "")
+        await Following(self.subscription, wire, request_id=request_id).run()
+
+    def _head(self) -> Message:
+        return {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+
+    async def _serve_by_messages(
+        self, receive: Receive, send: Send, *, begun: bool = False
+    ) -> None:
         subscription = self.subscription
         listener = asyncio.create_task(self._listen(receive))
         stalled = self._watch_writes(send)
         try:
-            await self._send(
-                send,
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                },
-            )
-            begun = False
+            if not begun:
+                await self._send(send, self._head())
+            direct = False
             chunk: bytes | None = sse.retry(self._retry_ms)
             while chunk is not None:
                 await self._send(
                     send, {"type": "http.response.body", "body": chunk, "more_body": True}
                 )
-                if not begun:
-                    begun = True
+                if not direct:
+                    direct = True
                     subscription.go_direct(find_outlet(send))
                 chunk = await subscription.chunk()
             if subscription.ending is Ending.DRAIN:

@@ -1,7 +1,7 @@
 """One client of one session: the bytes it gets next, when it waits, when it is let go, and why it ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -26,7 +26,32 @@ _WORDLESS = frozenset({Ending.SLOW, Ending.CLIENT, Ending.BROKEN})
 
 
 class Subscription:
-    """Made by `Hub.subscribe`. Take chunks until there is None, tell of every write, and close it."""
+    """Made by `Hub.subscribe`. Take chunks until there is None, tell of every write, and close it.
+
+    There are two ways to take them: `chunk` waits for each. `pending` doesn't, and then `sleep` says whom to call.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_awake",
+        "_closed",
+        "_created_at",
+        "_drained",
+        "_due",
+        "_on_close",
+        "_outlet",
+        "_reading",
+        "_retry_at",
+        "_said_at",
+        "_seen_turns",
+        "_sings",
+        "_sources",
+        "_writing_since",
+        "already_ended",
+        "ending",
+        "feed",
+        "request",
+    )
 
     def __init__(
         self,
@@ -43,16 +68,17 @@ class Subscription:
         self._said_at = self._created_at = self._due = sources.clock.monotonic()
         self._seen_turns = -1  # the feed's turns when it was last looked at
         self._retry_at: float | None = None  # when to ask the store again
-        self._waiter: asyncio.Future[None] | None = None
+        self._awake: Callable[[], object] | None = None  # whom to call; none while someone is at it
         self._writing_since: float | None = None
         self._abort: Callable[[], object] | None = None
         self._outlet: Outlet | None = None
+        self._sings = False  # one of the feed's chorus, which has its place and wakes nobody
         self._drained = self._closed = False
 
     @property
     def cursor(self) -> int:
         """The seq up to which nothing is owed to the client."""
-        return self._reading.cursor
+        return self.feed.chorus.at if self._sings else self._reading.cursor
 
     async def open(self) -> None:
         """Judge the cursor. Raises StoreUnavailable when only the store could tell, SessionUnknown if it can't."""
@@ -60,21 +86,34 @@ class Subscription:
 
     async def chunk(self) -> bytes | None:
         """Return what to write next, everything pending joined; None when the stream has ended (see `ending`)."""
+        while (parts := await self.pending()) is not None:
+            if parts:
+                return b"".join(parts)
+            await self._wait()
+        return None
+
+    async def pending(self) -> Sequence[bytes] | None:
+        """Return what to write now, as parts of one chunk: none of them when there is nothing, until `sleep` says so.
+
+        None when the stream has ended (see `ending`).
+        """
         reading = self._reading
+        if self._retry_at is not None and self._sources.clock.monotonic() >= self._retry_at:
+            self._retry_at = None
         try:
             while self.ending is None:
-                if reading.examined >= FRAMES_PER_TURN:
+                if reading.examined >= FRAMES_PER_TURN and self._goes_on():
                     reading.examined = 0
                     await asyncio.sleep(0)
                 elif reading.needs_page and self._retry_at is None:
                     await self._turn_page()
                 elif self._seen_turns != self.feed.turns or self._goes_on():
-                    if chunk := self._take():
-                        return chunk
-                elif chunk := self._break_silence():
-                    return self._said(chunk, 0)
+                    if parts := self._take():
+                        return parts
+                elif silence := self._break_silence():
+                    return self._said([silence], 0)
                 else:
-                    await self._wait()
+                    return ()
         except OrderViolated as error:
             log.error("subscription.broken", session=self.feed.session, error=str(error))
             self.end(Ending.BROKEN)
@@ -99,18 +138,19 @@ class Subscription:
             # The store is away, or has less than was seen before. The client waits with its heartbeats.
             self._retry_at = self._sources.clock.monotonic() + self._sources.options.retry_s
 
-    def _take(self) -> bytes:
+    def _take(self) -> Sequence[bytes]:
         self._seen_turns = self.feed.turns
         said, events, ending = self._reading.advance()
         if ending is not None:
             self.end(ending)
-        return self._said(b"".join(said), events) if said else b""
+        return self._said(said, events)
 
-    def _said(self, chunk: bytes, events: int) -> bytes:
-        if chunk:
+    def _said(self, parts: Sequence[bytes], events: int) -> Sequence[bytes]:
+        if size := sum(map(len, parts)):
             self._said_at = self._sources.clock.monotonic()
-            self._sources.observer.sent(events, len(chunk))
-        return chunk
+            self._sources.observer.sent(events, size)
+            return parts
+        return ()
 
     def _goes_on(self) -> bool:
         return self._reading.has_more and not (
@@ -127,23 +167,31 @@ class Subscription:
             return position.tell()
         return b""
 
-    async def _wait(self) -> None:
+    def sleep(self, awake: Callable[[], object]) -> None:
+        """Have `awake` called, once, as soon as there may be something to write.
+
+        To be called when `pending` had nothing, with no await in between: then no wake-up can have come.
+        """
         options = self._sources.options
         silence = options.tell_s if self._reading.position.untold else options.heartbeat_s
         self._due = self._said_at + silence
         if self._retry_at is not None:
             self._due = min(self._due, self._retry_at)
         self._reading.examined = 0
-        # No await since the feed was looked at: a wake-up can't have come in between.
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._retry_at is not None and self._sources.clock.monotonic() >= self._retry_at:
-            self._retry_at = None
+        self._awake = awake
+        self._join_chorus()
 
-    def _farewell(self) -> bytes | None:
+    async def _wait(self) -> None:
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sleep(lambda: called.done() or called.set_result(None))
+        try:
+            await called
+        finally:
+            self._awake = None
+            if self._sings:
+                self.feed.chorus.leave(self)
+
+    def _farewell(self) -> Sequence[bytes] | None:
         """Return the last words once: where the client stands and, on a drain, when to come back."""
         if self._closed or self.ending in _WORDLESS:
             return None
@@ -152,35 +200,49 @@ class Subscription:
             self._drained = True
             last += sse.control("drain", {})
             last += sse.retry(self._sources.chance.randint(*DRAIN_RETRY_MS))
-        return last or None
+        return [last] if last else None
 
     # --- called from outside -----------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Look at the feed again: at once where the connection takes it, else when it is this client's turn."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done() and not self._pushed():
-            waiter.set_result(None)
+        """Look at the feed again when it is this client's turn."""
+        if self._sings:
+            self.feed.chorus.leave(self)
+        elif self._awake is not None:
+            awake, self._awake = self._awake, None
+            awake()
 
     def go_direct(self, outlet: Outlet | None) -> None:
         """The response has begun: from now on live events may go straight to its connection."""
         self._outlet = outlet
+        if outlet is not None:
+            outlet.on_full(self._hold_back)
 
-    def _pushed(self) -> bool:
-        """Write what is live while the stream's task sleeps on; False if it has to wake up for whatever there is.
+    def step_out(self, at: int, said_at: float) -> None:
+        """Go on alone from `at`: the chorus is over, or something else than its next words is due."""
+        self._sings = False
+        self._reading.position.stand(at)
+        self._said_at = max(self._said_at, said_at)
+        self._seen_turns = -1
+        self.feed.join(self)
+        self.wake()
+
+    def _join_chorus(self) -> None:
+        """Let the feed write what is live while the stream's task sleeps on.
 
         The task waits, so it is not writing, and all that it wrote before is ahead in the connection's buffer.
         """
-        outlet = self._outlet
+        outlet, reading, feed = self._outlet, self._reading, self.feed
         if outlet is None or self.ending is not None or self._retry_at is not None:
-            return False
-        piece = self._reading.live_piece()
-        if piece is None or not outlet.write(piece.chunk):
-            return False
-        self._seen_turns = self.feed.turns
-        self._reading.taken(piece)
-        self._said(piece.frames, piece.events)
-        return True
+            return
+        if reading.abreast and feed.chorus.join(self, outlet, reading.cursor):
+            self._sings = True
+            del feed.followers[self]
+
+    def _hold_back(self) -> None:
+        """The connection takes no more for now: what is next waits for it, with a deadline."""
+        if self._sings:
+            self.feed.chorus.leave(self)
 
     def rewind(self, head: int) -> None:
         """Forget what lies beyond `head`: the log lost it."""
@@ -209,13 +271,17 @@ class Subscription:
         if self._writing_since is not None:
             if now - self._writing_since >= self._sources.options.send_deadline_s:
                 self.abort()
-        elif self._waiter is not None:
-            if now >= self._due:
+        elif self._awake is not None:
+            if now >= self._due and not (self._sings and now < self._chorus_due):
                 self.wake()
         elif (
             self._abort is None and now - self._created_at >= self._sources.options.send_deadline_s
         ):
             self.close()  # its response was never started
+
+    @property
+    def _chorus_due(self) -> float:
+        return self.feed.chorus.said_at + self._sources.options.heartbeat_s
 
     def abort(self) -> None:
         """Let a client go that doesn't take what it is sent. Nothing is lost: its cursor lets it come back."""
@@ -230,6 +296,9 @@ class Subscription:
         if self._closed:
             return
         self._closed = True
+        self._awake = None
+        if self._sings:
+            self.feed.chorus.leave(self)
         self.ending = self.ending or Ending.CLIENT
         self._reading.drop_page()
         self._on_close(self)

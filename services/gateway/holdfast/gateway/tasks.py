@@ -67,33 +67,45 @@ class Tasks:
 class Flight(Generic[Answer]):
     """One answer that many wait for. Who leaves takes it from nobody else."""
 
-    __slots__ = ("_answer", "_waiting")
+    __slots__ = ("_landed", "_waiting")
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting = 0
+        self._landed: Callable[[asyncio.Future[Answer]], None] | None = None
+        # One future each: one that is cancelled must not take the answer from the others.
+        self._waiting: dict[asyncio.Future[Answer], None] = {}
 
     @property
     def wanted(self) -> bool:
         """Whether anybody still waits."""
-        return self._waiting > 0
+        return bool(self._waiting)
 
     async def wait(self) -> Answer:
         """Return the answer. Raises what it failed with."""
-        self._waiting += 1
+        waits: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if self._landed is not None:
+            self._landed(waits)
+        self._waiting[waits] = None
         try:
-            # Shielded: one that is cancelled must not take the answer from the others.
-            return await asyncio.shield(self._answer)
+            return await waits
         finally:
-            self._waiting -= 1
+            del self._waiting[waits]
 
     def land(self, answer: Answer) -> None:
         """Give the answer to everybody who waits."""
-        if not self._answer.done():
-            self._answer.set_result(answer)
+        self._land(lambda waits: waits.set_result(answer))
 
     def fail(self, error: Exception) -> None:
         """Give the error to everybody who waits; nobody waiting is fine too."""
-        if not self._answer.done():
-            self._answer.set_exception(error)
-            self._answer.exception()  # marks it as seen: all who asked may have left
+
+        def tell(waits: "asyncio.Future[Answer]") -> None:
+            waits.set_exception(error)
+            waits.exception()  # marks it as seen: who asked may have been cancelled in this very moment
+
+        self._land(tell)
+
+    def _land(self, tell: "Callable[[asyncio.Future[Answer]], None]") -> None:
+        if self._landed is None:
+            self._landed = tell
+            for waits in self._waiting:
+                if not waits.done():
+                    tell(waits)

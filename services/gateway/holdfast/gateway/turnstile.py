@@ -12,14 +12,31 @@ from holdfast.gateway.tasks import Spawn
 class Turn:
     """A place in the line, or inside. Leave it when done, whatever came of it."""
 
-    __slots__ = ("_turnstile", "called", "due", "inside")
+    __slots__ = ("_called", "_turnstile", "admitted", "due", "inside")
 
     def __init__(self, turnstile: "Turnstile", due: float) -> None:
         self._turnstile = turnstile
+        self._called: asyncio.Future[bool] | None = None
         self.due = due
         self.inside = False
-        # Whether it was let in; set once.
-        self.called: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.admitted: bool | None = None  # set once; None while in line
+
+    @property
+    def called(self) -> asyncio.Future[bool]:
+        """Tells whether it was let in, as soon as that is known."""
+        if self._called is None:
+            self._called = asyncio.get_running_loop().create_future()
+            if self.admitted is not None:
+                self._called.set_result(self.admitted)
+        return self._called
+
+    def tell(self, admitted: bool) -> None:
+        """Decide it."""
+        if self.admitted is None:
+            self.admitted = admitted
+            # Done already: whoever waited for it was cancelled, and is about to leave.
+            if self._called is not None and not self._called.done():
+                self._called.set_result(admitted)
 
     def leave(self) -> None:
         """Give the place up, in the line or inside. Calling again changes nothing."""
@@ -52,7 +69,7 @@ class Turnstile:
         """Stand in line; `called` tells at once, or later, whether the turn has come or will not."""
         turn = Turn(self, self._clock.monotonic() + self._patience_s)
         if self._closed or len(self._waiting) >= self._waiting_max:
-            turn.called.set_result(False)
+            turn.tell(False)
             return turn
         self._waiting[turn] = None
         self._call()
@@ -69,14 +86,14 @@ class Turnstile:
             self._call()
         elif turn in self._waiting:
             del self._waiting[turn]
-            _tell(turn, False)
+            turn.tell(False)
 
     def close(self) -> None:
         """Turn everybody away who waits or comes; who is inside stays as long as it takes."""
         self._closed = True
         waiting, self._waiting = self._waiting, {}
         for turn in waiting:
-            _tell(turn, False)
+            turn.tell(False)
 
     def _call(self) -> None:
         while self._waiting and self._inside < self._inside_max:
@@ -85,7 +102,7 @@ class Turnstile:
             # Counted here and not by the one who was called: that may have given up in this very moment, and leaves.
             turn.inside = True
             self._inside += 1
-            _tell(turn, True)
+            turn.tell(True)
 
     async def _watch(self) -> None:
         """Turn away whose time is over. All have the same patience, so the first in line is the first to go."""
@@ -95,12 +112,6 @@ class Turnstile:
                 now = self._clock.monotonic()
                 while self._waiting and (turn := next(iter(self._waiting))).due <= now:
                     del self._waiting[turn]
-                    _tell(turn, False)
+                    turn.tell(False)
         finally:
             self._watching = False
-
-
-def _tell(turn: Turn, admitted: bool) -> None:
-    # Done already: whoever waited for it was cancelled, and is about to leave.
-    if not turn.called.done():
-        turn.called.set_result(admitted)

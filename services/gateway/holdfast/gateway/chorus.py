@@ -1,0 +1,93 @@
+"""The readers that stand at the head of one session, want all of it and take what they are given: one loop for all.
+
+They have the same place, so it is kept once; what is said to them is said to all, so it is counted and dated once.
+What is left to do for each is one call of its connection's `write`. Whoever is owed anything but the next frames steps
+out first, and goes on alone from the place that all had.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from holdfast.events.clock import Clock
+from holdfast.gateway.observer import Observer
+from holdfast.gateway.outlet import Outlet
+from holdfast.gateway.ring import Piece
+
+
+class Voice(Protocol):
+    """Who can be in a chorus. The call returns at once."""
+
+    def step_out(self, at: int, said_at: float) -> None:
+        """Be alone again, at seq `at`, last told something at `said_at`; there is something to look at."""
+        ...
+
+
+class Chorus:
+    """Members are exactly at `at`, or they aren't members. A member is not woken, and keeps no place of its own."""
+
+    __slots__ = ("_clock", "_full", "_observer", "_singing", "_writes", "at", "said_at")
+
+    def __init__(self, clock: Clock, observer: Observer) -> None:
+        self.at = 0
+        self.said_at = 0.0
+        self._clock, self._observer = clock, observer
+        # Only what the loop needs: at a thousand members every object that it touches is a miss of the cache.
+        self._writes: dict[Voice, Callable[[bytes], object]] = {}
+        self._singing = False
+        self._full: list[Voice] = []
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def join(self, voice: Voice, outlet: Outlet, at: int) -> bool:
+        """Take `voice` in, if its connection is ready and it stands where the others do."""
+        if not outlet.ready:
+            return False
+        if not self._writes:
+            self.at, self.said_at = at, 0.0
+        elif at != self.at:
+            return False
+        self._writes[voice] = outlet.write
+        return True
+
+    def leave(self, voice: Voice) -> None:
+        """Let one go, and go on alone."""
+        if self._singing:
+            # In the midst of its own write: it was one too many, and was taken.
+            self._full.append(voice)
+            return
+        del self._writes[voice]
+        voice.step_out(self.at, self.said_at)
+
+    def sing(self, piece: Piece) -> bool:
+        """Write `piece` to all of them; whose connection breaks steps out at the place before it.
+
+        Returns False, and nothing is written, unless the piece begins where all of them are: alone, each of them finds
+        out what is wrong.
+        """
+        if piece.after != self.at or piece.first != self.at + 1 or piece.last < piece.first:
+            return False
+        chunk = piece.chunk
+        broken: list[Callable[[bytes], object]] = []
+        self._singing = True
+        for write in self._writes.values():
+            try:
+                write(chunk)
+            except (OSError, RuntimeError):
+                # There are others to serve. The stream's own task will meet it, where it is expected.
+                broken.append(write)
+        self._singing = False
+        for voice in [voice for voice, write in self._writes.items() if write in broken]:
+            self.leave(voice)
+        self.at, self.said_at = piece.last, self._clock.monotonic()
+        served = len(self._writes)
+        self._observer.sent(piece.events * served, len(piece.frames) * served)
+        full, self._full = self._full, []
+        for voice in full:
+            self.leave(voice)
+        return True
+
+    def disperse(self) -> None:
+        """Have all of them go on alone."""
+        for voice in list(self._writes):
+            self.leave(voice)
