@@ -16,18 +16,24 @@ from rich.console import Console
 from bench.contenders.contender import Contender
 from bench.contenders.holdfast import Holdfast
 from bench.contenders.nchan import Nchan
+from bench.contenders.nchan_redis import NchanRedis
 from bench.contenders.textbook import Textbook
 from bench.loads import Cost, Load, gateway_loads
 from bench.rig.machine import machine
 from bench.rig.readers import LoadFailed, build
 from bench.tables import table
+from bench.watched import watched_loads
 
 # An odd number, so that a median is a run that happened.
 ROUNDS = 3
 ROUNDS_FULL = 7
 
 # What the tutorial's gateway is spared: at 50 to 120 µs a delivery it would be at it for minutes, and tells no more.
-TOO_LONG_FOR_TEXTBOOK = ("1 x 1,000 at 300/s", "storm of 2,000, each 500 behind, 2,000 sessions")
+TOO_LONG_FOR_TEXTBOOK = (
+    "1 x 1,000 at 300/s",
+    "storm of 2,000, each 500 behind, 2,000 sessions",
+    "100 hot of 10,000 watched at 1,000/s",
+)
 
 
 def main() -> int:
@@ -36,7 +42,10 @@ def main() -> int:
     work = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
     try:
         program = build(work)
-        loads = gateway_loads(program, full=asked.full)
+        loads = {
+            **gateway_loads(program, full=asked.full),
+            **watched_loads(program, full=asked.full),
+        }
         names = [
             name for name in loads if not asked.load or any(part in name for part in asked.load)
         ]
@@ -69,7 +78,9 @@ def _arguments() -> argparse.Namespace:
         "--load", action="append", default=[], help="only loads with this in their name; repeatable"
     )
     parser.add_argument(
-        "--against", default="nchan,textbook", help="peers, separated by commas; empty: none"
+        "--against",
+        default="nchan,nchan-redis,textbook",
+        help="peers, separated by commas; empty: none",
     )
     parser.add_argument(
         "--rounds", type=int, help=f"of each load (default {ROUNDS}, with --full {ROUNDS_FULL})"
@@ -90,10 +101,12 @@ def _contenders(work: Path, against: str) -> Generator[list[Contender]]:
             match name:
                 case "nchan":
                     peer: Contender = Nchan(work / "nchan")
+                case "nchan-redis":
+                    peer = NchanRedis(work / "nchan-redis")
                 case "textbook":
                     peer = Textbook(work / "textbook", holdfast)
                 case _:
-                    sys.exit(f"error: there is no peer {name}; nchan and textbook are")
+                    sys.exit(f"error: there is no peer {name}; nchan, nchan-redis and textbook are")
             stack.callback(peer.stop)
             found.append(peer)
         yield found

@@ -11,6 +11,7 @@ import httpx2
 
 from bench.contenders.contender import Pace
 from bench.rig.clocks import pin
+from holdfast.local.postgres_server import DATABASE, USER
 from tests.e2e.stack import Stack
 
 DRIP = Path(__file__).parents[1] / "drip.py"
@@ -32,8 +33,10 @@ class Holdfast:
 
     name = "holdfast"
 
-    def __init__(self, data_dir: Path, *, pinned: bool = True) -> None:
-        self._stack = Stack(data_dir, "--quiet", str(DRIP), **SETTINGS).ready()
+    def __init__(
+        self, data_dir: Path, *, pinned: bool = True, arguments: Sequence[str] = ()
+    ) -> None:
+        self._stack = Stack(data_dir, "--quiet", str(DRIP), *arguments, **SETTINGS).ready()
         self.port = int(self._stack.url.rpartition(":")[2])
         self._http = httpx2.Client(base_url=self._stack.url, timeout=60)
         self._runs: list[str] = []
@@ -63,6 +66,13 @@ class Holdfast:
     def stack(self) -> Stack:
         """The stack itself, for what only Holdfast has."""
         return self._stack
+
+    @property
+    def database_url(self) -> str:
+        """Where the stack's log is."""
+        password = (self._stack.data_dir / "postgres" / "password").read_text().strip()
+        address = self._stack.processes()["postgres"]["address"]
+        return f"postgresql://{USER}:{password}@{address}/{DATABASE}"
 
     def sessions(self, count: int) -> Sequence[str]:
         """Make sessions, and wait until their owners have recorded their first event."""
