@@ -12,9 +12,10 @@ from holdfast.verify.checker import check
 from holdfast.verify.history import Call, Got, History, Measure
 from holdfast.verify.rows_postgres import Rows, read_rows
 from holdfast.verify.windows_redis import read_windows
-from tests.campaign.contents import wrong_runs
+from tests.campaign.contents import at_work_at_once, wrong_runs
 from tests.campaign.round import Round
 from tests.campaign.takeovers import SLACK_S, Standstill, standstills
+from tests.campaign.workflows import NARROW_MOST
 
 # What a process may hold open in Postgres; the rest are ours, and those that look at a session's row just now.
 WORKER_BACKENDS, GATEWAY_BACKENDS, OTHER_BACKENDS = 8, 6, 6
@@ -54,6 +55,10 @@ async def judge(round_: Round, scenario: str) -> Verdict:
     cancels = frozenset(ask.run_id for ask in history.asks if ask.kind == "cancel")
     wrong = await wrong_runs(field_, round_.load.tickets, cancels)
     verdict.violations += [f"{heading}: {text}" for text in wrong]
+    if (at_once := await at_work_at_once(field_, round_.load.tickets)) > NARROW_MOST:
+        verdict.violations.append(
+            f"{heading}: {at_once} runs of narrow at work at once, {NARROW_MOST} may be"
+        )
     found = standstills(notes, deaths, rows.numbers, rows.logs, round_.load.asks)
     for one in found:
         _bounded(round_, one, verdict, heading)
@@ -61,6 +66,7 @@ async def judge(round_: Round, scenario: str) -> Verdict:
         verdict.violations.append(f"{heading}: nothing was asked for, so nothing was shown")
     verdict.violations += [f"{heading}: {text}" for text in _unfinished(round_, rows)]
     _count(round_, rows, history, verdict)
+    verdict.counts["slots.all-taken"] = int(at_once == NARROW_MOST)
     _clear(round_)
     return verdict
 

@@ -13,8 +13,8 @@ import httpx2
 from holdfast.verify.history import Ask
 from holdfast.verify.plan import Timeline
 
-# What is asked for, and how often of ten. Each takes about half a second when nobody disturbs it.
-MIX: Mapping[str, int] = {"ledger": 4, "talk": 3, "ticker": 2, "team": 1}
+# What is asked for, and how often of twelve. Each takes about half a second when nobody disturbs it.
+MIX: Mapping[str, int] = {"ledger": 4, "talk": 3, "ticker": 2, "team": 1, "narrow": 2}
 
 # One in ten is cancelled, somewhere in its first half second; one in five is asked for twice under one key; one in
 # four comes into a session where another run may still be under way.
@@ -22,6 +22,10 @@ CANCEL_CHANCE = 0.1
 CANCEL_WITHIN_S = 0.6
 TWICE_CHANCE = 0.2
 BEHIND_CHANCE = 0.25
+
+# One in three is more or less important than others; one in ten may take no longer than it does at times.
+PRIORITY_CHANCE, PRIORITIES = 0.33, (-100, -1, 1, 100)
+TIMEOUT_CHANCE, TIMEOUTS_S = 0.1, (0.3, 1.0, 3.0)
 
 # A request to a gateway that was just killed fails at once; one that stands still is given up in time to ask another.
 ANSWER_S = 5.0
@@ -50,6 +54,7 @@ class Ticket:
     workflow: str
     at: float
     input: Any = None
+    timeout_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +101,14 @@ class Load:
         chance = self.chance
         if workflow is None:
             workflow = chance.choices(list(self.mix), list(self.mix.values()))[0]
-        body = {"workflow": workflow, "input": self._input(workflow) if input is None else input}
+        body: dict[str, Any] = {
+            "workflow": workflow,
+            "input": self._input(workflow) if input is None else input,
+        }
+        if not plain and chance.random() < PRIORITY_CHANCE:
+            body["priority"] = chance.choice(PRIORITIES)
+        if not plain and chance.random() < TIMEOUT_CHANCE:
+            body["timeout_s"] = chance.choice(TIMEOUTS_S)
         path, key = "/v1/runs", str(uuid4())
         if session is not None:
             path = f"/v1/sessions/{session}/runs"
@@ -107,7 +119,14 @@ class Load:
         cancel_after = chance.uniform(0, CANCEL_WITHIN_S)
         at, ticket = await self._ask(path, body, key)
         assert ticket is not None, f"a start is never too late, but: {self._late}"
-        found = Ticket(ticket["run_id"], ticket["session_id"], workflow, at, body["input"])
+        found = Ticket(
+            ticket["run_id"],
+            ticket["session_id"],
+            workflow,
+            at,
+            body["input"],
+            body.get("timeout_s"),
+        )
         self.asks.append(
             Ask(kind="start", session=found.session, run_id=found.run_id, at=at, key=key)
         )
@@ -137,6 +156,8 @@ class Load:
             case "ledger":
                 steps, pause = chance.randint(2, 8), chance.choice((5, 40, 120))
                 return {"path": str(self.ledger), "steps": steps, "pause_ms": pause}
+            case "narrow":
+                return {"steps": chance.randint(2, 6), "pause_ms": chance.choice((5, 40))}
             case "talk":
                 return {"messages": chance.randint(1, 3), "pieces": chance.randint(4, 16)}
             case "ticker":

@@ -37,6 +37,26 @@ async def ledger(ctx: WorkflowContext, input: LedgerInput) -> dict[str, int]:
     return {"total": total}
 
 
+NARROW_MOST = 2
+"""So many runs of `narrow` may be at work at once, over all workers."""
+
+
+class NarrowInput(BaseModel):
+    steps: Annotated[int, Field(ge=1, le=1000)] = 4
+    pause_ms: Annotated[float, Field(ge=0, le=60_000)] = 20
+
+
+@workflow("narrow", version="1", max_concurrent=NARROW_MOST)
+async def narrow(ctx: WorkflowContext, input: NarrowInput) -> int:
+    """Take `steps` steps, while only one other run of this workflow does."""
+
+    async def work(number: int) -> int:
+        await asyncio.sleep(input.pause_ms / 1000)
+        return number
+
+    return sum([await ctx.step("work", work, number) for number in range(input.steps)])
+
+
 class TalkInput(BaseModel):
     messages: Annotated[int, Field(ge=1, le=100)] = 3
     pieces: Annotated[int, Field(ge=1, le=1000)] = 12

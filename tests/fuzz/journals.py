@@ -7,7 +7,7 @@ one, and come to the same result. Ids stand as `SESSION` and `RUN`.
 # pyright: reportPrivateUsage=false
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ async def record(name: str) -> bytes:
     return text.replace(ticket.run_id, "RUN").replace("session-recorded", "SESSION").encode()
 
 
-def events_of(recorded: dict[str, Any], ticket: Ticket) -> list[RecordedEvent]:
+def events_of(recorded: Mapping[str, Any], ticket: Ticket) -> list[RecordedEvent]:
     """Return a journal's events, under the ids of this ticket."""
     events: list[RecordedEvent] = []
     for line in recorded["events"]:
@@ -111,13 +111,23 @@ def events_of(recorded: dict[str, Any], ticket: Ticket) -> list[RecordedEvent]:
     return events
 
 
-async def leave(world: World, recorded: dict[str, Any], through: int) -> Ticket:
-    """Put a journal's events up to seq `through` into the log, as a worker that died then left them."""
+async def leave(
+    world: World,
+    recorded: Mapping[str, Any],
+    through: int,
+    *,
+    session_id: str = "session-replayed",
+    lease_s: float = LEASE_S,
+) -> Ticket:
+    """Put a journal's events up to seq `through` into the log, as a worker that died then left them.
+
+    `lease_s` is for what that worker held: longer than everything takes that is left in one log.
+    """
     request = RunRequest(workflow=recorded["workflow"], input=recorded["input"])
-    await world.store.desk.create_session(TENANT, "session-replayed")
-    ticket = await world.store.desk.start(TENANT, "session-replayed", request)
+    await world.store.desk.create_session(TENANT, session_id)
+    ticket = await world.store.desk.start(TENANT, session_id, request)
     [claim] = await world.claims.claim(
-        "dead", workflows=[recorded["workflow"]], lease_s=LEASE_S, limit=1
+        "dead", workflows=[recorded["workflow"]], lease_s=lease_s, limit=1
     )
     effects: list[Effect] = [
         CommandDone(command.command_id, CommandState.ACCEPTED)

@@ -7,6 +7,7 @@ Every example has tenants of its own, so that nothing has to be built or emptied
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -58,6 +59,16 @@ async def fail(ctx: WorkflowContext, input: str) -> None:
     """Break."""
     raise ValueError(input)
 
+
+@workflow("hold", max_concurrent=1)
+async def hold(ctx: WorkflowContext, input: str) -> None:
+    """Stand still at work until somebody lets go, then say it; one at a time, whoever asked."""
+    await released[ctx.run_id].wait()
+    await ctx.message(input)
+
+
+released: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+"""By run: set, a run of `hold` goes on."""
 
 Expire = Callable[[str, str], Coroutine[Any, Any, None]]
 Parts = tuple[httpx2.AsyncClient, Desk, Expire]
@@ -179,7 +190,7 @@ async def _acting(
             return Principal(request.headers["x-tenant"])
 
         app.dependency_overrides[principal] = caller
-        await world.worker(say, ask, fail, poll_s=0.05, lease_s=30)
+        await world.worker(say, ask, fail, hold, poll_s=0.05, lease_s=30)
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(

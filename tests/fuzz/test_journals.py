@@ -1,5 +1,7 @@
 """Runs that an older version began are gone on with by this one, to the result that they had."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -24,7 +26,7 @@ async def test_a_journal_folds_to_the_state_that_it_had(name: str) -> None:
     state = orjson.dumps(to_plain(fold(events_of(recorded, ticket)))).decode()
 
     told = state.replace(ticket.run_id, "RUN").replace(ticket.session_id, "SESSION")
-    assert orjson.loads(told) == recorded["state"]
+    assert _facts(orjson.loads(told)) == _facts(recorded["state"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,3 +68,8 @@ async def test_any_beginning_of_a_journal_is_gone_on_with(name: str) -> None:
         # The last three are the time, the chance and an id: new where they had not been recorded.
         assert data(events[-1])["result"][:-3] == recorded["result"][:-3], through
         check_log(events)
+
+
+def _facts(state: dict[str, Any]) -> dict[str, Any]:
+    """What a state says: the version of the fold tells which snapshots it may begin with, and nothing of the log."""
+    return {name: value for name, value in state.items() if name != "fold_version"}

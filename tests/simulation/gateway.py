@@ -13,7 +13,9 @@ from holdfast.gateway.options import HubOptions
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.response import EventStreamResponse, ReaderStalled
 from holdfast.gateway.subscription import Subscription
+from holdfast.gateway.wire import WIRE
 from tests.simulation.clocks import SimulatedClock
+from tests.simulation.lending import SimulatedLender
 from tests.simulation.link import Link
 from tests.simulation.process import Process
 from tests.simulation.records import Records
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 TENANT = "acme"
+
+# Of the streams, have their connection for themselves, as under the server that the gateway ships with.
+LENT_SHARE = 0.7
 
 _OK, _NO_CONTENT, _NOT_FOUND, _GONE = 200, 204, 404, 410
 
@@ -141,12 +146,17 @@ class SimulatedGateway:
             await self._answer(link, _NO_CONTENT)
             return
         response = EventStreamResponse(subscription, retry_ms=self._chance.randint(200, 1000))
+        # A server that lends its connections, and one that doesn't.
+        lent = self._chance.random() < LENT_SHARE
+        extensions = {WIRE: SimulatedLender(link)} if lent else {}
+        link.on_over = lambda: self.links.pop(link, None)
         try:
-            await response({"type": "http"}, link.receive, link.send)
+            await response({"type": "http", "extensions": extensions}, link.receive, link.send)
         except ReaderStalled:
             link.abort()
         finally:
-            self.links.pop(link, None)
+            if not lent:
+                link.over()
 
     async def _subscribe(
         self, want: tuple[str, TypeFilter, str | None], cursor: int

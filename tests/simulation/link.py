@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.process import Process
@@ -34,14 +34,18 @@ class Link:
         self._buffered = 0
         self._room: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
-        self._is_gone = False
+        self.is_gone = False
         self._cut_off = False
+        # Of whom the connection is lent to; called in the gateway's context, never in the midst of the client's.
+        self.on_gone: Callable[[], object] | None = None
+        self.on_room: Callable[[], object] | None = None
+        self.on_over: Callable[[], object] | None = None
 
     # --- the gateway's side --------------------------------------------------------------------------
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Take an ASGI message; waits while the client takes nothing."""
-        if self._is_gone:
+        if self.is_gone:
             return  # as uvicorn does: without suspending, and without a word
         if message["type"] == "http.response.start":
             self._post("status", message["status"])
@@ -51,13 +55,31 @@ class Link:
             self._post("body", body)
         if not message.get("more_body"):
             self._post("end", None)
-        while self._buffered > self._buffer_bytes and not self._is_gone:
+        while self._buffered > self._buffer_bytes and not self.is_gone:
             self._room = self._loop.create_future()
             await self._room
 
+    def take(self, body: bytes) -> None:
+        """Take the body of one chunk, at once; the empty one is the end."""
+        if body:
+            self._buffered += len(body)
+            self._post("body", body)
+        else:
+            self._post("end", None)
+
+    @property
+    def full(self) -> bool:
+        """Whether the client has more to take than the buffer between them should hold."""
+        return self._buffered > self._buffer_bytes
+
+    def over(self) -> None:
+        """Nothing more is sent: forget the connection."""
+        if self.on_over is not None:
+            self.on_over()
+
     async def receive(self) -> dict[str, Any]:
         """Wait for the client to leave."""
-        if not self._is_gone:
+        if not self.is_gone:
             self._gone = self._loop.create_future()
             await self._gone
         return {"type": "http.disconnect"}
@@ -73,10 +95,15 @@ class Link:
         self._post("broken", None)
 
     def _note_gone(self) -> None:
-        self._is_gone = True
+        if self.is_gone:
+            return
+        self.is_gone = True
         for waiting in (self._gone, self._room):
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
+        self.over()
+        if self.on_gone is not None:
+            self._loop.call_soon(self.on_gone, context=self._gateway.context)
 
     def _post(self, kind: str, what: Any) -> None:
         trip_s = self._world.trip_s()
@@ -107,6 +134,8 @@ class Link:
                 if not self._room.done():
                     self._room.set_result(None)
                 self._room = None
+            if self.on_room is not None and not self.full:
+                self._loop.call_soon(self.on_room, context=self._gateway.context)
         return kind, what
 
     def leave(self) -> None:

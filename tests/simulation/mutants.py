@@ -240,6 +240,16 @@ MUTANTS: Mapping[str, Mutant] = {
             mutants_gateway.slow_client_skips,
         ),
         (
+            "chorus-forgotten",
+            "a client gets again what it was told together with others",
+            mutants_gateway.chorus_forgotten,
+        ),
+        (
+            "chorus-skips",
+            "clients that are told together miss what came at once",
+            mutants_gateway.chorus_skips,
+        ),
+        (
             "pages-of-others",
             "a client gets events of another session",
             mutants_gateway.pages_of_others,

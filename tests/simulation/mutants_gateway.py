@@ -8,9 +8,11 @@ from typing import Any
 
 from holdfast.events.recorded import RecordedEvent
 from holdfast.gateway.catchup import Catchup, Key, Leaf
+from holdfast.gateway.chorus import Chorus
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.reading import Reading
 from holdfast.gateway.request import Sources, SubscriptionRequest
+from holdfast.gateway.ring import Piece
 from holdfast.gateway.selection import Selection
 from holdfast.gateway.subscription import Subscription
 from holdfast.gateway.tail import Tail
@@ -122,6 +124,29 @@ def slow_client_skips() -> Patches:
         return self._leaf is None and self.position.accounted < self._ring.floor
 
     yield Reading, "needs_page", property(needs_page)
+
+
+def chorus_forgotten() -> Patches:
+    """Who leaves the chorus goes on from where it joined."""
+    step_out = Subscription.step_out
+
+    def begin_again(self: Subscription, at: int, said_at: float) -> None:
+        step_out(self, min(at, self._reading.cursor), said_at)
+
+    yield Subscription, "step_out", begin_again
+
+
+def chorus_skips() -> Patches:
+    """Several events that come at once are told to nobody in a chorus."""
+    sing = Chorus.sing
+
+    def passed_over(self: Chorus, piece: Piece) -> bool:
+        if piece.events > 1:
+            self.at = piece.last
+            return True
+        return sing(self, piece)
+
+    yield Chorus, "sing", passed_over
 
 
 def pages_of_others() -> Patches:
