@@ -26,6 +26,9 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 # Pure tests need no server, no socket and no browser.
 PURE := not redis and not postgres and not e2e and not browser and not fault
 
+# A file is one process's; the longest files begin.
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.heavy_first
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test unit faults faults-long simulate campaign bench bench-full check js console format schema lock clean
 .DELETE_ON_ERROR:
@@ -43,13 +46,13 @@ run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gate
 test: check ## everything that CI runs: the checks, 5,000 simulated schedules, every test but `make faults`
 	$(NPM) run --silent test
 	$(PY) -m pytest -p tests.no_skips -m "alone and not fault and not (browser and long)" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
-	$(PY) -m pytest -p tests.no_skips -m "not alone and not fault and not (browser and long)" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -p tests.no_skips $(SHARED) -m "not alone and not fault and not (browser and long)" $(ARGS)
 
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
 
 faults: $(DEV) ## kill and break real servers on purpose (eight minutes on two quiet cores)
-	$(PY) -m pytest -p tests.no_skips -m "fault and not alone and not long" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -p tests.no_skips $(SHARED) -m "fault and not alone and not long" $(ARGS)
 	$(PY) -m pytest -p tests.no_skips -m "fault and alone and not long" $(ARGS)
 
 faults-long: $(DEV) ## what is too long for CI (a quarter of an hour); HOLDFAST_FAULTS_ALL=1 does so at every event

@@ -26,7 +26,7 @@ SESSIONS = 10
 
 # What the worker is told in each mode.
 MODES: Mapping[str, Mapping[str, str]] = {
-    "off": {"HOLDFAST_ORCHESTRATOR_COALESCE_MS": "0"},
+    "off": {"HOLDFAST_COALESCE_MS": "0"},
     "on": {},
 }
 

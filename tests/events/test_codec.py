@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.events.catalog import CustomEvent, ErrorInfo, MessageDelta, RunCompleted, RunFailed
-from holdfast.events.codec import DEPTH_MAX, EVENT_BYTES_MAX, encode, format_ts, to_json
+from holdfast.events.codec import DEPTH_MAX, EVENT_BYTES_MAX, Encoder, encode, format_ts, to_json
 from holdfast.events.errors import EventInvalid, EventTooLarge
 from holdfast.events.recorded import NOWHERE, Context
 from tests.events.samples import CONTEXTS, EVENTS, JSON, STEP, TEXTS, TS, recorded
@@ -207,3 +207,25 @@ def test_times_sort_as_their_text_does(ts: datetime) -> None:
 @given(JSON)
 def test_canonical_json_is_the_same_for_equal_values(value: Any) -> None:
     assert to_json(orjson.loads(to_json(value))) == to_json(value)
+
+
+@given(st.lists(st.tuples(EVENTS, CONTEXTS), min_size=1, max_size=6))
+def test_a_sessions_encoder_makes_the_bytes_that_each_event_has_by_itself(given: Any) -> None:
+    encoder = Encoder("s")
+    # Each context twice in a row, and once more after the others: what is kept of one must not reach another's event.
+    for seq, (event, context) in enumerate([*given, *reversed(given)], 1):
+        for _ in range(2):
+            body = encoder.encode(event, context, seq=seq, ts=TS)
+            assert body == encode(event, context, session_id="s", seq=seq, ts=TS)
+            assert list(json.loads(body)["data"]) == list(json.loads(to_json(event.data())))
+
+
+def test_metadata_that_is_changed_between_two_events_is_told_as_it_is() -> None:
+    encoder, context = Encoder("s"), Context(metadata={"n": 1})
+    event = MessageDelta(message_id="m", text="t")
+
+    first = encoder.encode(event, context, seq=1, ts=TS)
+    context.metadata["n"] = 2
+    second = encoder.encode(event, context, seq=2, ts=TS)
+
+    assert (json.loads(first)["metadata"], json.loads(second)["metadata"]) == ({"n": 1}, {"n": 2})

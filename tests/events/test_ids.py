@@ -1,4 +1,7 @@
+import os
+import pickle
 import random
+import uuid
 from datetime import UTC, datetime
 from uuid import RFC_4122
 
@@ -7,6 +10,7 @@ from holdfast.events.ids import (
     new_command_id,
     new_run_id,
     new_session_id,
+    random_uuid,
     seeded_uuid7,
     uuid7,
 )
@@ -56,3 +60,28 @@ def test_an_id_tells_what_it_names():
 
     assert [name.partition("_")[0] for name in ids] == ["ses", "run", "cmd"]
     assert all(len(name) == 4 + 32 for name in ids)
+
+
+def test_a_random_uuid_is_one_of_version_4_and_like_no_other() -> None:
+    made = [random_uuid() for _ in range(1000)]
+
+    assert len(set(made)) == 1000
+    for one in made:
+        assert (one.version, one.variant) == (4, RFC_4122)
+        assert uuid.UUID(str(one)) == one
+        assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_forked_process_draws_other_uuids_than_its_parent() -> None:
+    random_uuid()  # something is drawn in advance
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, random_uuid().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 16)
+    os.close(reading)
+    os.close(writing)
+
+    assert random_uuid().bytes != theirs

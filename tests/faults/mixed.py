@@ -3,7 +3,8 @@
     python -m tests.faults.mixed worker|gateway
 
 starts a service as it might be one release from now: it knows an event type that this tree has never heard of, its
-`mixed` workflow has another version, which emits it, and its schema is one migration further.
+`mixed` workflow has another version, which emits it, its schema is one migration further, and its wake-ups carry events
+in a way that nobody else understands.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from holdfast.events import migrate as migrations
+from holdfast.events import stream_message
 from holdfast.events.catalog import Event, MessageDelta
 from holdfast.events.migrate import Migration
 from holdfast.orchestrator.context import WorkflowContext
@@ -55,6 +57,8 @@ def main(service: str) -> int:
     """Start a service of the newer version."""
     ours = migrations.migrations()
     migrations.migrations = lambda: [*ours, MIGRATION]
+    if service == "worker":
+        stream_message.VERSION = b"e2 "
     # So that the worker finds the version of this process under the name that its settings give.
     sys.modules["tests.faults.mixed"] = sys.modules["__main__"]
     if service == "worker":

@@ -1,7 +1,7 @@
 """A deployment that rolls: two versions of every service on one log, taking each other's runs over under load.
 
 The older one is this tree. The newer one (`tests.faults.mixed`) has migrated the database, runs another version of the
-workflow, and writes events of a type that the older one has never heard of.
+workflow, writes events of a type that the older one has never heard of, and wakes gateways in words they don't know.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from tests.code_at_work import UNKNOWN
 from tests.fuzz.raw_campaign import Tally, campaign, replay
 from tests.fuzz.raw_wire import faults
 
@@ -68,6 +69,7 @@ def _report(tally: Tally) -> int:
     print(f"seed {tally.seed}: {tally.done:,} cases")
     print(f"the gateway's loop was at most {tally.lag_s * 1000:.0f} ms late")
     for title, counts in (
+        ("code", tally.commits),
         ("answers", tally.statuses),
         ("kinds", tally.kinds),
         ("endpoints", tally.endpoints),
@@ -85,7 +87,9 @@ def _load(path: Path | None, seed: int) -> Tally:
     if path is None or not path.exists():
         return Tally(seed)
     kept = orjson.loads(path.read_bytes())
-    for name in ("statuses", "kinds", "endpoints"):
+    # Older files don't say which code it was.
+    kept.setdefault("commits", {UNKNOWN: kept["done"]})
+    for name in ("commits", "statuses", "kinds", "endpoints"):
         kept[name] = Counter(kept[name])
     if kept["seed"] != seed:
         raise SystemExit(f"{path} is of seed {kept['seed']}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from tests.code_at_work import commit
 from tests.fuzz.raw_cases import ENDPOINTS, Case, Names, make_case
 from tests.fuzz.raw_wire import Outcome, attempt, faults, is_late
 from tests.fuzz.target import Target, target
@@ -38,6 +39,7 @@ class Tally:
 
     seed: int
     done: int = 0
+    commits: Counter[str] = field(default_factory=Counter[str])  # cases, by the code that answered
     statuses: Counter[str] = field(default_factory=Counter[str])
     kinds: Counter[str] = field(default_factory=Counter[str])
     endpoints: Counter[str] = field(default_factory=Counter[str])
@@ -47,6 +49,7 @@ class Tally:
     def take(self, case: Case, outcome: Outcome) -> None:
         """Count a case, and keep it when something is wrong with it."""
         self.done += 1
+        self.commits[commit()] += 1
         self.kinds[case.kind] += 1
         method, path = ENDPOINTS[case.number % len(ENDPOINTS)]
         self.endpoints[f"{method} {path}"] += 1

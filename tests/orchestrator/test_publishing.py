@@ -387,3 +387,25 @@ async def test_a_note_that_the_store_refuses_does_not_end_the_publisher(
         press.slow.held.set()
         await press.drained()
         await until(lambda log=log: asked[-1:] == [{log.session: 1}])
+
+
+async def test_a_flush_that_breaks_as_a_whole_is_published_session_by_session(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Sequence[News]) -> Sequence[Published | StreamUnavailable]:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr(press.slow, "publish_all", broken)
+    other = await own(press.store, "other")
+    press.slow.wrong.add(other.session)
+
+    other.add([emission("x")])
+    press.recorder.submit(other)
+    await press.add("a", "b")
+    await until(lambda: press.log.published == 2)
+
+    assert await press.window() == [1, 2]
+    assert other.published == 0
+    press.slow.wrong.clear()
+    await press.drained()
+    assert await press.window_of(other.session) == [1]

@@ -134,3 +134,30 @@ async def test_a_fenced_log_tells_everybody_who_waits_and_takes_nothing_more() -
             await waiting
     with pytest.raises(Fenced):
         log.add([emission()])
+
+
+async def test_whoever_gives_up_waiting_for_an_entry_cancels_nobody_elses_wait() -> None:
+    log, _ = make_log()
+    entry = log.add([emission()])
+    hasty, patient = (asyncio.create_task(entry.durable()) for _ in range(2))
+    await asyncio.sleep(0)
+
+    hasty.cancel()
+    await asyncio.sleep(0)
+    log.commit(log.batch(9)[1])
+
+    await patient
+    assert hasty.cancelled()
+
+
+async def test_all_who_wait_for_a_fenced_entry_are_told_so() -> None:
+    log, _ = make_log()
+    entry = log.add([emission()])
+    waiting = [asyncio.create_task(entry.durable()) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    log.fence()
+
+    for one in waiting:
+        with pytest.raises(Fenced):
+            await one

@@ -173,6 +173,24 @@ async def test_a_request_behind_a_streams_own_is_answered_after_it_too(served: S
     client.writer.close()
 
 
+async def test_the_beginning_of_a_next_request_is_not_lost(served: Served):
+    """It came in one packet with the stream's own; its rest comes when the stream has ended."""
+    run_id = await ended_run(served)
+    client = Socket(served)
+    client.reader, client.writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+    following = GET.format("/livez", "")
+
+    client.writer.write(
+        (GET.format(f"/v1/runs/{run_id}/stream?after=0", "") + following[:12]).encode()
+    )
+    assert "text/event-stream" in await client.head()
+    await client.end_of_response()
+    client.writer.write(following[12:].encode())
+
+    assert (await client.head()).startswith("HTTP/1.1 200")
+    client.writer.close()
+
+
 async def test_who_talks_without_end_during_a_stream_is_let_go(served: Served):
     await served.session("s")
     client = await Socket(served).open("/v1/sessions/s/stream?after=0")

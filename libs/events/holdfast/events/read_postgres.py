@@ -52,14 +52,15 @@ select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
 """
 _PULSES = _PULSE.format(session="any($1)")
 
-# As `Pulse.is_quiet`.
-_CHANGES = f"""
+# As `Pulse.is_quiet`. The limit keeps it to one look at each session: without it the planner may join all there are.
+_CHANGED = """
 select k.session, p.*
   from unnest($1::bigint[], $3::bigint[], $4::bigint[]) as k (session, head, floor)
-  left join lateral ({_PULSE.format(session="k.session")}) p on true
+  left join lateral ({pulse} limit 1) p on true
  where p.id is null or p.head <> k.head or p.min_seq > k.floor + 1 or p.status <> 'active'
     or p.stalled_since is not null
 """
+_CHANGES = _CHANGED.format(pulse=_PULSE.format(session="k.session"))
 
 _FAMILY = """
 with recursive family as (

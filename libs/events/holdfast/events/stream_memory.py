@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.stream import ACTIVE_TTL_S, REST_TTL_S, WINDOW_EVENTS, Hear, News, Published, Wake, publish_each
+from holdfast.events.stream import (
+    ACTIVE_TTL_S,
+    REST_TTL_S,
+    WINDOW_EVENTS,
+    Hear,
+    News,
+    Published,
+    Wake,
+    publish_each,
+)
 from holdfast.events.stream_batches import (
     calls,
     check_contiguous,

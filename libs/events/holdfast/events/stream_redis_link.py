@@ -24,8 +24,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StreamUnavailable
 
-# Commands of one process to its Redis: one connection carries all publishing, the others reads.
-COMMAND_CONNECTIONS_MAX = 4
+# Commands of one process to its Redis: one connection carries all publishing, the others reads and
+# hints, each for a fifth of a millisecond. With the one that hears, a process has four at most.
+COMMAND_CONNECTIONS_MAX = 3
 
 # Everything that a command or a connection can fail with. TimeoutError is an OSError.
 REDIS_ERRORS = (RedisError, OSError)

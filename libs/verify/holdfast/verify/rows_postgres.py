@@ -13,6 +13,9 @@ from holdfast.verify.log import LogEvent, SessionLog
 
 TIMEOUT_S = 30.0
 
+# 1,000 events are about half a megabyte.
+ROWS_AT_ONCE = 1_000
+
 _SESSIONS = "select id, session_id, epoch, next_seq - 1 as head, min_seq from sessions where session_id = any($1)"
 _EVENTS = """
 select seq, epoch, key, event_id, recorded_at, body from events where session = $1 and seq >= $2 order by seq
@@ -67,7 +70,10 @@ async def _read(connection: "asyncpg.Connection[asyncpg.Record]", sessions: Sequ
                 key=event["key"],
                 event_id=str(event["event_id"]),
             )
-            for event in await connection.fetch(_EVENTS, row["id"], row["min_seq"])
+            # Bit by bit: what is kept of an event is a digest, and a session may be larger than memory.
+            async for event in connection.cursor(
+                _EVENTS, row["id"], row["min_seq"], prefetch=ROWS_AT_ONCE
+            )
         ]
         logs.append(
             SessionLog(

@@ -12,7 +12,7 @@ from holdfast.gateway.observer import Observer
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Piece
 from holdfast.gateway.selection import Selection
-from holdfast.gateway.sift import sift
+from holdfast.gateway.sift import join, sift
 from holdfast.gateway.tasks import Flight, Spawn
 
 # Pages being read at once: as many as the gateway has connections that are not reserved, each for about 2 ms. 4 × 500
@@ -151,12 +151,12 @@ class Catchup:
             run_ids=runs,
         )
         begin = max(after, page.min_seq - 1)  # what lies before it is no longer there
-        sifted = sift(
-            (Entry(recorded) for recorded in page.items),
-            selection,
-            after=begin,
-            bytes_max=self._options.chunk_bytes,
-        )
+        chunk_bytes = self._options.chunk_bytes
+        if selection.everything:
+            sifted = join(page.items, after=begin, bytes_max=chunk_bytes)
+        else:
+            entries = (Entry(recorded) for recorded in page.items)
+            sifted = sift(entries, selection, after=begin, bytes_max=chunk_bytes)
         through = sifted.through if sifted.ending is not None else max(page.through, begin)
         return Leaf(after, sifted.pieces, through, page.head, page.min_seq, sifted.ending)
 

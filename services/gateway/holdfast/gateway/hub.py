@@ -291,5 +291,5 @@ class Hub:
         for feed in list(self._feeds.values()):
             if feed.empty_since is not None and now - feed.empty_since >= self.options.linger_s:
                 self._drop(feed)
-            elif len(feed.ring) and now - feed.refreshed_at >= self.options.rest_s:
+            elif now - feed.refreshed_at >= self.options.rest_s and len(feed.ring):
                 feed.ring.restart(feed.head)

@@ -9,7 +9,8 @@ from holdfast.gateway.ring import Entry
 
 EVERYTHING = TypeFilter()
 
-_LAST = {"session.expired": Ending.EXPIRED, "session.erased": Ending.GONE}
+LAST = {"session.expired": Ending.EXPIRED, "session.erased": Ending.GONE}
+"""The events after which a session has no more, with how they end a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Selection:
         """Return how the stream ends with this event, wanted or not; None when it goes on."""
         if self.run_id is not None and entry.run_id == self.run_id and is_terminal(entry.type):
             return Ending.COMPLETE
-        return _LAST.get(entry.type)
+        return LAST.get(entry.type)
 
     def adopting(self, entry: Entry) -> "Selection":
         """Return the selection with the entry's run in the family, if its parent is in it."""
@@ -61,7 +62,7 @@ class Selection:
         """Return the filter for the store's pages: the wanted types and those that end the stream."""
         if not self.types:
             return None
-        last = TERMINAL_TYPES if self.run_id is not None else _LAST
+        last = TERMINAL_TYPES if self.run_id is not None else LAST
         names = {*self.types.types, *(f"{family}.*" for family in self.types.families), *last}
         # Three names too many for a filter: read all and drop here.
         return TypeFilter(names) if len(names) <= FILTER_TYPES_MAX else None

@@ -1,12 +1,19 @@
-"""From entries to pieces: the wanted frames, joined into writes. Pure; rings and pages go through the same code."""
+"""From entries to pieces: the wanted frames, joined into writes. Pure; rings and pages go through the same code.
+
+But for pages of which all is wanted, the most of a wave of reconnects: what a filter would ask of an event takes longer
+than its frame.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from holdfast.events.recorded import RecordedEvent
 from holdfast.gateway import sse
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.ring import Entry, Piece
-from holdfast.gateway.selection import Selection
+from holdfast.gateway.selection import LAST, Selection
+
+EVERYTHING_SELECTED = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,33 @@ class Sifted:
     ending: Ending | None
     selection: Selection
     examined: int
+
+
+def join(events: Iterable[RecordedEvent], *, after: int, bytes_max: int) -> Sifted:
+    """Return what `sift` returns for a selection of everything."""
+    pieces: list[Piece] = []
+    frames: list[bytes] = []
+    begin = through = after
+    first = size = count = 0
+    ending: Ending | None = None
+    for recorded in events:
+        frame, seq = sse.frame(recorded), recorded.seq
+        if frames and size + len(frame) > bytes_max:
+            pieces.append(Piece(begin, first, through, count, b"".join(frames)))
+            frames, begin, size, count = [], through, 0, 0
+        if not frames:
+            first = seq
+        elif seq != through + 1:
+            frames.append(sse.id_only(seq - 1))
+        frames.append(frame)
+        size += len(frame)
+        count += 1
+        through = seq
+        if (ending := LAST.get(recorded.type)) is not None:
+            break
+    if frames:
+        pieces.append(Piece(begin, first, through, count, b"".join(frames)))
+    return Sifted(tuple(pieces), through, ending, EVERYTHING_SELECTED, 0)
 
 
 def sift(

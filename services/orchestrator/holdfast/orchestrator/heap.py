@@ -6,7 +6,7 @@ and again while events come and go: a fifth of what an event cost.
 
 import gc
 
-# Of the youngest objects: a batch of 400 events is some 10,000, all of which are gone after its commit without any help.
+# Of the youngest objects: a batch of 400 events is some 10,000, all of which are gone after its commit by themselves.
 # Python's own 700 would look at them a dozen times while they wait for it.
 YOUNG_MAX = 20_000
 

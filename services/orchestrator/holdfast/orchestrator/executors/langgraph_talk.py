@@ -49,8 +49,15 @@ class _Streaming:
     thought: str = ""
     thinking: bool = False
     said: bool = False
-    whole: AIMessageChunk | None = None
+    chunks: list[AIMessageChunk] = field(default_factory=list[AIMessageChunk])
     calls: dict[int, Arguments] = field(default_factory=dict[int, Arguments])
+
+    def whole(self) -> AIMessageChunk | None:
+        """Return all chunks as one message. Joined at the end: a joint costs as much as all that is joined so far."""
+        if not self.chunks:
+            return None
+        first, *rest = self.chunks
+        return first + rest if rest else first
 
 
 class Transcript:
@@ -127,7 +134,7 @@ class Transcript:
             stream = self._streaming[lc_id] = _Streaming(self._message_id(at), at)
             model = chunk.response_metadata.get("model_name")
             await scribe.emit(LlmStarted(call_id=f"{stream.message_id}.llm", model=model), at)
-        stream.whole = chunk if stream.whole is None else stream.whole + chunk
+        stream.chunks.append(chunk)
         if thought := thought_of(chunk):
             await self._think(stream, thought)
         if text := text_of(chunk):
@@ -177,7 +184,7 @@ class Transcript:
 
     async def _end(self, lc_id: str) -> None:
         stream = self._streaming.pop(lc_id)
-        whole = stream.whole
+        whole = stream.whole()
         await self._end_thought(stream)
         if stream.said:
             done = MessageCompleted(
