@@ -160,7 +160,9 @@ async def test_a_state_says_from_which_event_on_it_knows(
 
 async def test_few_sessions_are_folded_at_once(served: Served, monkeypatch: pytest.MonkeyPatch):
     """Each fold asks for page after page: unbounded, they would hold every connection to the store."""
-    await served.session("s")
+    names = [f"s{number}" for number in range(2 * FOLDS_MAX)]
+    for name in names:
+        await served.session(name)
     read, freed = served.store.reader.read, asyncio.Event()
     reading = 0
 
@@ -173,8 +175,8 @@ async def test_few_sessions_are_folded_at_once(served: Served, monkeypatch: pyte
     monkeypatch.setattr(served.store.reader, "read", held)
     async with asyncio.TaskGroup() as tasks:
         asked = [
-            tasks.create_task(served.client.get(f"/v1/sessions/s/{call}"))
-            for call in ("state", "messages") * FOLDS_MAX
+            tasks.create_task(served.client.get(f"/v1/sessions/{name}/{call}"))
+            for name, call in zip(names, ("state", "messages") * FOLDS_MAX, strict=True)
         ]
         await eventually(lambda: len(served.server.server_state.tasks) == 2 * FOLDS_MAX)
         await eventually(lambda: reading >= FOLDS_MAX)

@@ -7,6 +7,7 @@ However long the session, a fold holds one state, which has a bound of its own (
 """
 
 import asyncio
+from collections.abc import Callable
 
 import orjson
 import structlog
@@ -45,28 +46,34 @@ class Folding:
         """
         # Events don't change: what was read before this call is as good. What was erased is not asked for any more.
         key = (session.session, until)
-        if (flight := self._flights.get(key)) is not None:
-            return await flight.wait()
-        flight = self._flights[key] = Flight()
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = Flight()
+            # A task of its own: whoever asked first may leave.
+            self._spawn(self._fly(key, flight, session))
+        return await flight.wait()
+
+    async def _fly(
+        self, key: tuple[int, int], flight: Flight[tuple[State, int]], session: SessionInfo
+    ) -> None:
         try:
-            folded = await self._fold(session, until)
-        except Exception as error:
+            flight.land(await self._fold(session, key[1], lambda: flight.wanted))
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it, whatever it is
             flight.fail(error)
-            raise
         except BaseException:
-            flight.fail(StoreUnavailable("who folded it was told to stop"))
+            flight.fail(StoreUnavailable("the gateway is stopping"))
             raise
         finally:
             del self._flights[key]
-        flight.land(folded)
-        return folded
 
-    async def _fold(self, session: SessionInfo, until: int) -> tuple[State, int]:
+    async def _fold(
+        self, session: SessionInfo, until: int, wanted: Callable[[], bool]
+    ) -> tuple[State, int]:
         min_seq = session.min_seq
         state = await self._begun(session.session, until, min_seq)
         begun_at = state.seq
         after = state.seq
-        while after < until:
+        while after < until and wanted():
             page = await self._reader.read(session.session, after=after, until=until)
             if page.min_seq != min_seq:
                 # What was kept of the beginning has changed under us: begin with what is left of it.
