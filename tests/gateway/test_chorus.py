@@ -147,3 +147,39 @@ def test_dispersed_everybody_stands_where_all_were(chorus: Chorus):
 
     assert [at for one in connections for at, _ in one.stood_at] == [9, 9, 9]
     assert len(chorus) == 0
+
+
+async def test_after_a_silence_all_get_one_sign_of_life_and_no_sooner(
+    chorus: Chorus, counted: Counting, clock: ManualClock
+):
+    connections = three(chorus)
+    await clock.advance(14.9)
+    chorus.beat(clock.monotonic(), 15.0)
+    assert [one.written for one in connections] == [[], [], []]
+
+    await clock.advance(0.1)
+    chorus.beat(clock.monotonic(), 15.0)
+    chorus.beat(clock.monotonic(), 15.0)
+
+    assert [one.written for one in connections] == [[b"6\r\n: hb\n\n\r\n"]] * 3
+    assert chorus.at == 5
+    assert (counted.events, counted.bytes) == (0, 18)
+
+
+async def test_what_was_said_is_a_sign_of_life_and_a_beat_moves_nobody(
+    chorus: Chorus, clock: ManualClock
+):
+    first, _, _ = three(chorus)
+    await clock.advance(10.0)
+    chorus.sing(piece(5, 6))
+    await clock.advance(10.0)
+    chorus.beat(clock.monotonic(), 15.0)
+    assert len(first.written) == 1
+
+    first.full = True
+    await clock.advance(5.0)
+    chorus.beat(clock.monotonic(), 15.0)
+
+    assert len(first.written) == 2
+    assert [at for at, _ in first.stood_at] == [6]
+    assert chorus.sing(piece(6, 7))

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.events.clock import Clock
+from holdfast.gateway import sse
 from holdfast.gateway.observer import Observer
 from holdfast.gateway.outlet import Outlet
 from holdfast.gateway.ring import Piece
+
+_HEARTBEAT = b"%x\r\n%b\r\n" % (len(sse.HEARTBEAT), sse.HEARTBEAT)
 
 
 class Voice(Protocol):
@@ -44,7 +47,8 @@ class Chorus:
         if not outlet.ready:
             return False
         if not self._writes:
-            self.at, self.said_at = at, 0.0
+            # Whoever joins has just been told something.
+            self.at, self.said_at = at, self._clock.monotonic()
         elif at != self.at:
             return False
         self._writes[voice] = outlet.write
@@ -67,7 +71,21 @@ class Chorus:
         """
         if piece.after != self.at or piece.first != self.at + 1 or piece.last < piece.first:
             return False
-        chunk = piece.chunk
+        self._tell(piece.chunk, piece.last)
+        served = len(self._writes)
+        self._observer.sent(piece.events * served, len(piece.frames) * served)
+        self._let_the_full_go()
+        return True
+
+    def beat(self, now: float, heartbeat_s: float) -> None:
+        """Give all of them a sign of life, if nothing was said to them for so long."""
+        if self._writes and now - self.said_at >= heartbeat_s:
+            self._tell(_HEARTBEAT, self.at)
+            self._observer.sent(0, len(sse.HEARTBEAT) * len(self._writes))
+            self._let_the_full_go()
+
+    def _tell(self, chunk: bytes, at: int) -> None:
+        """Write one chunk to all of them, who then stand at `at`."""
         broken: list[Callable[[bytes], object]] = []
         self._singing = True
         for write in self._writes.values():
@@ -79,13 +97,13 @@ class Chorus:
         self._singing = False
         for voice in [voice for voice, write in self._writes.items() if write in broken]:
             self.leave(voice)
-        self.at, self.said_at = piece.last, self._clock.monotonic()
-        served = len(self._writes)
-        self._observer.sent(piece.events * served, len(piece.frames) * served)
+        self.at, self.said_at = at, self._clock.monotonic()
+
+    def _let_the_full_go(self) -> None:
         full, self._full = self._full, []
         for voice in full:
-            self.leave(voice)
-        return True
+            if voice in self._writes:
+                self.leave(voice)
 
     def disperse(self) -> None:
         """Have all of them go on alone."""

@@ -289,6 +289,7 @@ class Hub:
         for subscription in list(self._subscriptions):
             subscription.tick(now)
         for feed in list(self._feeds.values()):
+            feed.chorus.beat(now, self.options.heartbeat_s)
             if feed.empty_since is not None and now - feed.empty_since >= self.options.linger_s:
                 self._drop(feed)
             elif now - feed.refreshed_at >= self.options.rest_s and len(feed.ring):

@@ -268,20 +268,18 @@ class Subscription:
 
     def tick(self, now: float) -> None:
         """Look at this subscription's deadlines; called about once a second."""
+        if self._sings:
+            return  # it has none of its own: see `Chorus.beat`
         if self._writing_since is not None:
             if now - self._writing_since >= self._sources.options.send_deadline_s:
                 self.abort()
         elif self._awake is not None:
-            if now >= self._due and not (self._sings and now < self._chorus_due):
+            if now >= self._due:
                 self.wake()
         elif (
             self._abort is None and now - self._created_at >= self._sources.options.send_deadline_s
         ):
             self.close()  # its response was never started
-
-    @property
-    def _chorus_due(self) -> float:
-        return self.feed.chorus.said_at + self._sources.options.heartbeat_s
 
     def abort(self) -> None:
         """Let a client go that doesn't take what it is sent. Nothing is lost: its cursor lets it come back."""
