@@ -60,11 +60,13 @@ def main() -> int:
             except (RuntimeError, TimeoutError, subprocess.CalledProcessError) as error:
                 print(f"{kind} failed: {error}", file=sys.stderr)
                 wrong = True
-        table = {f"{load} | {who}": _three(runs) for (load, who), runs in found.items()}
-        _print(found)
+        tables = _tables(found)
+        _print(tables)
         if asked.json:
             Path(asked.json).write_text(
-                json.dumps({"machine": machine(), "loads": table}, indent=1) + "\n"
+                json.dumps({"machine": machine(), "tables": tables}, indent=1, ensure_ascii=False)
+                + "\n",
+                encoding="utf-8",
             )
         return 1 if wrong else 0
     finally:
@@ -174,24 +176,33 @@ def _three(runs: Sequence[Result]) -> dict[str, list[float]]:
     }
 
 
-def _print(found: Found) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 150)
+def _tables(found: Found) -> list[dict[str, Any]]:
+    """Return a table for each load, its cells ready to be shown: here, and by `bench.page`."""
+    tables: list[dict[str, Any]] = []
     for load in dict.fromkeys(load for load, _ in found):
-        cells: dict[str, Any] = {
-            who: _three(runs) for (other, who), runs in found.items() if other == load
-        }
-        table = Table(title=load, caption="min – median – max")
-        table.add_column("")
-        for who in cells:
-            table.add_column(who, justify="right")
-        for name in dict.fromkeys(name for cell in cells.values() for name in cell):
-            table.add_row(
+        cells = {who: _three(runs) for (other, who), runs in found.items() if other == load}
+        rows = [
+            [
                 name.replace("_", " "),
                 *(
                     " – ".join(_said(value) for value in cell[name]) if name in cell else ""
                     for cell in cells.values()
                 ),
-            )
+            ]
+            for name in dict.fromkeys(name for cell in cells.values() for name in cell)
+        ]
+        tables.append({"title": load, "headings": ["", *cells], "rows": rows})
+    return tables
+
+
+def _print(tables: Sequence[Mapping[str, Any]]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    for found in tables:
+        table = Table(title=found["title"], caption="min – median – max")
+        for at, heading in enumerate(found["headings"]):
+            table.add_column(heading, justify="right" if at else "left")
+        for row in found["rows"]:
+            table.add_row(*row)
         console.print(table)
 
 
