@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: the event loop, real servers and migrated databases."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from tests.servers import (
     redis_names,
     run_elsewhere,
 )
+
+# Who starts tests in the background of a shell starts them deaf to Ctrl-C, and so all the programs that they start and
+# interrupt. Handled here, it is as usual there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
