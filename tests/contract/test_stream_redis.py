@@ -2,11 +2,12 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from holdfast.events.errors import StreamUnavailable
-from holdfast.events.stream import Published, Wake
+from holdfast.events.stream import News, Published, Wake
 from holdfast.events.stream_redis import READ_WINDOWS_MAX, RedisStream
 from holdfast.events.stream_redis_health import check_eviction, redis_health
 from holdfast.events.stream_redis_link import COMMAND_CONNECTIONS_MAX, stream_errors
@@ -153,6 +154,31 @@ async def test_one_bad_window_does_not_harm_those_published_with_it(
     assert isinstance(outcomes[0], StreamUnavailable)
     assert outcomes[0].__cause__ is not None
     assert outcomes[1] is Published.OK
+
+
+async def test_a_session_with_much_to_say_holds_up_none_that_is_published_with_it(
+    redis_rig: RedisRig, session: int, monkeypatch: pytest.MonkeyPatch
+):
+    stream, released = redis_rig.stream, asyncio.Event()
+    publish = stream.publish
+
+    async def held(*given: Any, **more: Any) -> Published:
+        await released.wait()
+        return await publish(*given, **more)
+
+    monkeypatch.setattr(stream, "publish", held)  # what takes several calls goes by it
+    much = News(session, events(1, 3, size=300 * 1024), at_rest=False)
+    little = News(session + 1, events(1, 1), at_rest=False)
+
+    both = asyncio.create_task(stream.publish_all([much, little]))
+
+    async def published() -> bool:
+        return await redis_rig.do("XLEN", redis_rig.key(session + 1)) == 1
+
+    await until(published)
+    assert not both.done()
+    released.set()
+    assert await both == [Published.OK, Published.OK]
 
 
 async def test_a_publish_that_was_given_up_harms_no_other(redis_rig: RedisRig, session: int):

@@ -65,7 +65,7 @@ def chorus(clock: ManualClock, counted: Counting) -> Chorus:
 
 def three(chorus: Chorus, at: int = 5) -> list[Connection]:
     connections = [Connection(chorus) for _ in range(3)]
-    assert all(chorus.join(one, one, at) for one in connections)
+    assert all(chorus.join(one, one, at, 0.0) for one in connections)
     return connections
 
 
@@ -106,12 +106,14 @@ def test_who_stands_elsewhere_or_is_not_ready_does_not_join(chorus: Chorus):
     elsewhere, busy = Connection(chorus), Connection(chorus)
     busy.ready = False
 
-    assert not chorus.join(elsewhere, elsewhere, 4)
-    assert not chorus.join(busy, busy, 5)
+    assert not chorus.join(elsewhere, elsewhere, 4, 0.0)
+    assert not chorus.join(busy, busy, 5, 0.0)
     assert len(chorus) == 3
 
 
-@pytest.mark.parametrize("error", [OSError("broken"), RuntimeError("no more writes")])
+@pytest.mark.parametrize(
+    "error", [OSError("broken"), RuntimeError("no more writes"), ValueError("a mistake of ours")]
+)
 def test_a_connection_that_breaks_steps_out_at_the_place_before_and_the_others_are_served(
     chorus: Chorus, counted: Counting, error: Exception
 ):
@@ -124,6 +126,8 @@ def test_a_connection_that_breaks_steps_out_at_the_place_before_and_the_others_a
     assert [at for at, _ in broken.stood_at] == [5]
     assert counted.events == 2
     assert len(chorus) == 2
+    chorus.leave(first)
+    assert [at for at, _ in first.stood_at] == [6]
 
 
 def test_the_write_that_was_one_too_many_counts_and_the_reader_goes_on_alone_behind_it(
@@ -183,3 +187,17 @@ async def test_what_was_said_is_a_sign_of_life_and_a_beat_moves_nobody(
     assert len(first.written) == 2
     assert [at for at, _ in first.stood_at] == [6]
     assert chorus.sing(piece(6, 7))
+
+
+async def test_nobody_waits_longer_for_a_sign_of_life_because_another_joins(
+    chorus: Chorus, clock: ManualClock
+):
+    quiet, newer = Connection(chorus), Connection(chorus)
+    await clock.advance(100.0)
+    chorus.join(quiet, quiet, 5, clock.monotonic() - 10.0)
+    chorus.join(newer, newer, 5, clock.monotonic())
+    await clock.advance(5.0)
+
+    chorus.beat(clock.monotonic(), 15.0)
+
+    assert len(quiet.written) == 1

@@ -1,8 +1,13 @@
 """Events that come with a wake-up: taken where they follow, read where they don't. No head check runs here."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.stream import Wake
 from holdfast.gateway.ending import Ending
+from holdfast.gateway.feed import Feed
 from holdfast.gateway.request import SubscriptionRequest
 from tests.gateway.clients import Client
 from tests.gateway.fakes import SESSION, FakeSession, recorded
@@ -226,3 +231,34 @@ async def test_the_event_that_ends_a_session_ends_its_streams_when_it_is_pushed(
         assert client.seqs == [1, 2]
         assert client.subscription.ending is Ending.GONE
         await client.leave()
+
+
+async def test_a_mistake_about_one_session_keeps_no_other_ones_event_from_its_readers(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    world = make_world(**NEVER)
+    world.stream.bunches = True
+    world.log.sessions[SESSION + 1] = FakeSession()
+    take, mistaken = Feed.take, [True]
+
+    def mistake(self: Feed, events: Sequence[RecordedEvent]) -> bool:
+        if self.session == SESSION + 1 and mistaken:
+            mistaken.clear()
+            raise RuntimeError("a mistake about one session")
+        return take(self, events)
+
+    async with world.hub:
+        client = await world.client()
+        other = await Client.connect(world.hub, SubscriptionRequest(session=SESSION + 1))
+        await world.settle()
+        [mine] = world.log.append(DELTA)
+        [its] = world.log.append(DELTA, session=SESSION + 1)
+        monkeypatch.setattr(Feed, "take", mistake)
+
+        carry(world, [mine])
+        carry(world, [its], session=SESSION + 1)
+        await world.settle()
+
+        assert client.seqs == [1]
+        await client.leave()
+        await other.leave()

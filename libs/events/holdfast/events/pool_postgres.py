@@ -55,10 +55,12 @@ async def open_pool(
     application_name: str,
     pool_max: int,
     check: Callable[["Connection"], Coroutine[Any, Any, None]] | None = None,
+    lends_out: bool = False,
 ) -> Pool:
     """Connect to Postgres. Raises StoreUnavailable.
 
-    `check(connection)` is awaited for every new connection, before it is lent for the first time.
+    `check(connection)` is awaited for every new connection, before it is lent for the first time. `lends_out`: others'
+    code runs on its connections; whatever that set, listens to or locked is undone when it gives one back.
     """
     with store_errors():
         return await asyncpg.create_pool(
@@ -68,7 +70,7 @@ async def open_pool(
             max_inactive_connection_lifetime=0,
             max_size=pool_max,
             max_queries=QUERIES_MAX,
-            reset=_nothing_to_reset,
+            reset=None if lends_out else _nothing_to_reset,
             init=check,  # pyright: ignore[reportArgumentType] - the stub asks for a coroutine of one make
             timeout=10,
             command_timeout=ANSWER_TIMEOUT_S,
@@ -84,8 +86,8 @@ async def open_pool(
 async def _nothing_to_reset(_: object) -> None:
     """Give a connection back as it is.
 
-    asyncpg would send `RESET ALL` and more, a second round trip after each call of the store. Nothing that runs over a
-    pool sets, listens or holds a lock beyond its transaction; one that was left open is rolled back all the same.
+    asyncpg would send `RESET ALL` and more, a second round trip after each call of the store. Nothing of ours sets,
+    listens or holds a lock beyond its transaction; one that was left open is rolled back all the same.
     """
 
 

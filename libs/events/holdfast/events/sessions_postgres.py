@@ -81,7 +81,7 @@ async def locate_sessions(
     connection: Connection, names: Collection[SessionName]
 ) -> Mapping[SessionName, Located]:
     """Look sessions up by tenant and id; those that exist are in the answer."""
-    known = [name for name in names if storable(name[1])]
+    known = [name for name in names if storable(name[0]) and storable(name[1])]
     rows = await connection.fetch(
         """select s.tenant, s.session_id, s.id, s.status
              from unnest($1::text[], $2::text[]) as w (tenant, session_id)

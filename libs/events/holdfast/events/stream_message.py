@@ -27,10 +27,10 @@ def version_for(events: Sequence[RecordedEvent]) -> bytes:
 
 def read_message(session: int, message: bytes) -> Wake:
     """Return what a message on a session's channel says. Never fails: at the least, there is news."""
-    if not message.startswith(VERSION):
-        return Wake(session, int(message) if message.isdigit() else None)
     head, *lines = message.split(b"\n")
     try:
+        if not message.startswith(VERSION):
+            return Wake(session, int(message) if message.isdigit() else None)
         _, first, last = head.split(b" ")
         seq, end = int(first), int(last)
         # A body is one line. One that isn't, by another hand, is found out by the count.

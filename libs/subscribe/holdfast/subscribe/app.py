@@ -125,6 +125,7 @@ async def serve(settings: SubscriberSettings, *, on_started: Callable[[], object
             application_name=f"holdfast-subscriber {settings.subscriber_name}"[:63],
             pool_max=CONNECTIONS,
             check=LogCheck(),
+            lends_out=True,  # to projections
         )
         stack.push_async_callback(pool.close)
         async with acquired(pool):

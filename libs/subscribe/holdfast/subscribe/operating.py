@@ -13,7 +13,11 @@ from holdfast.subscribe.store_postgres import PostgresSubscriptions
 async def opened(database_url: str) -> AsyncGenerator[Subscriptions]:
     """Connect to where subscriptions stand. Raises StoreUnavailable or MigrationError."""
     pool = await open_pool(
-        database_url, application_name="holdfast-subscriptions", pool_max=1, check=LogCheck()
+        database_url,
+        application_name="holdfast-subscriptions",
+        pool_max=1,
+        check=LogCheck(),
+        lends_out=True,  # to projections that are cleared
     )
     try:
         yield PostgresSubscriptions(pool)

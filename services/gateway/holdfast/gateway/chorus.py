@@ -8,11 +8,15 @@ out first, and goes on alone from the place that all had.
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from holdfast.events.clock import Clock
 from holdfast.gateway import sse
 from holdfast.gateway.observer import Observer
 from holdfast.gateway.outlet import Outlet
 from holdfast.gateway.ring import Piece
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _HEARTBEAT = b"%x\r\n%b\r\n" % (len(sse.HEARTBEAT), sse.HEARTBEAT)
 
@@ -42,16 +46,19 @@ class Chorus:
     def __len__(self) -> int:
         return len(self._writes)
 
-    def join(self, voice: Voice, outlet: Outlet, at: int) -> bool:
-        """Take `voice` in, if its connection is ready and it stands where the others do."""
+    def join(self, voice: Voice, outlet: Outlet, at: int, said_at: float) -> bool:
+        """Take `voice` in, if its connection is ready and it stands where the others do.
+
+        `said_at` is when it was last told something: none of them waits longer than it may for a sign of life.
+        """
         if not outlet.ready:
             return False
         if not self._writes:
-            # Whoever joins has just been told something.
-            self.at, self.said_at = at, self._clock.monotonic()
+            self.at, self.said_at = at, said_at
         elif at != self.at:
             return False
         self._writes[voice] = outlet.write
+        self.said_at = min(self.said_at, said_at)
         return True
 
     def leave(self, voice: Voice) -> None:
@@ -88,13 +95,17 @@ class Chorus:
         """Write one chunk to all of them, who then stand at `at`."""
         broken: list[Callable[[bytes], object]] = []
         self._singing = True
-        for write in self._writes.values():
-            try:
-                write(chunk)
-            except (OSError, RuntimeError):
-                # There are others to serve. The stream's own task will meet it, where it is expected.
-                broken.append(write)
-        self._singing = False
+        try:
+            for write in self._writes.values():
+                try:
+                    write(chunk)
+                except Exception as error:  # there are others to serve
+                    # The stream's own task will meet it, where it is expected.
+                    broken.append(write)
+                    if not isinstance(error, OSError | RuntimeError):
+                        log.exception("chorus.write_failed")
+        finally:
+            self._singing = False
         for voice in [voice for voice, write in self._writes.items() if write in broken]:
             self.leave(voice)
         self.at, self.said_at = at, self._clock.monotonic()

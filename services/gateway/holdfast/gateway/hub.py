@@ -289,6 +289,8 @@ class Hub:
         for subscription in list(self._subscriptions):
             subscription.tick(now)
         for feed in list(self._feeds.values()):
+            if feed.chorus and feed.chorus.at != feed.head:
+                feed.wake()  # a second is the most that an untold event costs them
             feed.chorus.beat(now, self.options.heartbeat_s)
             if feed.empty_since is not None and now - feed.empty_since >= self.options.linger_s:
                 self._drop(feed)

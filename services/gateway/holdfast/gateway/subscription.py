@@ -235,7 +235,7 @@ class Subscription:
         outlet, reading, feed = self._outlet, self._reading, self.feed
         if outlet is None or self.ending is not None or self._retry_at is not None:
             return
-        if reading.abreast and feed.chorus.join(self, outlet, reading.cursor):
+        if reading.abreast and feed.chorus.join(self, outlet, reading.cursor, self._said_at):
             self._sings = True
             del feed.followers[self]
 

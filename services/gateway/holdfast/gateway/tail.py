@@ -105,16 +105,19 @@ class Tail:
     def _hear(self, wakes: Sequence[Wake]) -> None:
         """Take in what wake-ups carry, and see to the rest. Called as they come from the socket, many at a time."""
         told: dict[Feed, int] = {}  # the head that each feed's readers know of
-        for wake in wakes:
-            session, head, events = wake
-            if session is None:
-                self._look_at_all()
-            elif (feed := self._feeds.get(session)) is None:
-                continue
-            elif not events or not self._pushed(feed, events, told):
-                self.wake(session, head)
-        # Each feed once, whatever came of it: what came together goes out in one write to each reader.
-        self._tell(told)
+        try:
+            for wake in wakes:
+                session, head, events = wake
+                if session is None:
+                    self._look_at_all()
+                elif (feed := self._feeds.get(session)) is None:
+                    continue
+                elif not events or not self._pushed(feed, events, told):
+                    self.wake(session, head)
+        finally:
+            # Each feed once: what came together goes out in one write to each reader. Also what was taken in before a
+            # mistake of ours about another session, or nobody would hear of it until that session's next event.
+            self._tell(told)
 
     def _pushed(self, feed: Feed, events: Sequence[RecordedEvent], told: dict[Feed, int]) -> bool:
         """Take in events that a wake-up carried, believing them as the window; return whether that was all of it."""
