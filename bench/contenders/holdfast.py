@@ -24,6 +24,9 @@ SETTINGS = {
     "HOLDFAST_LOG_LEVEL": "warning",
 }
 
+# A session's first event is its owner's: a worker looks for new ones every second, and is told of them besides.
+OWNED_WITHIN_S = 30.0
+
 # Runs are asked for by so many at a time.
 ASKING = 16
 
@@ -75,7 +78,7 @@ class Holdfast:
         return f"postgresql://{USER}:{password}@{address}/{DATABASE}"
 
     def sessions(self, count: int) -> Sequence[str]:
-        """Make sessions, and wait until their owners have recorded their first event."""
+        """Make sessions. Their first event follows, from whoever owns them."""
 
         def make(_: int) -> str:
             return self._post("/v1/sessions", {})["session_id"]
@@ -105,12 +108,15 @@ class Holdfast:
 
     def window(self, session: str) -> str:
         """Return the key of the session's stream in Redis, which is made of a number that only Postgres knows."""
-        if session not in self._windows:
+        deadline = time.monotonic() + OWNED_WITHIN_S
+        while session not in self._windows:
             for key in self._stack.windows():
                 first = self._stack.redis("XRANGE", key, "-", "+", "COUNT", 1)
                 if first:
                     body = json.loads(first[0][1][b"b"])
                     self._windows[body["session_id"]] = key.decode()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{session} has no window after {OWNED_WITHIN_S:g} s")
         return self._windows[session]
 
     def settle(self, timeout_s: float) -> None:

@@ -106,6 +106,39 @@ async def test_a_fenced_owner_erases_nothing(store: Store):
     assert (await store.claims.journal(run_id)).results != {}
 
 
+async def test_sessions_are_erased_beside_each_other_and_beside_others(store: Store):
+    """Each up to its own last event, though it is one commit: whoever is fenced or only goes on keeps everything."""
+    (one, _), (two, two_run), (fenced, _), (living, living_run) = [
+        await lived(store, name) for name in ("one", "two", "fenced", "living")
+    ]
+    await two.append(*[delta()] * 25)
+    while await store.claims.erase_some(two.session, epoch=two.epoch, limit=10):
+        pass
+    kept = await store.reader.read(fenced.session, after=0)
+    stale = Owner(store, "w1", fenced.session, "fenced", fenced.epoch - 1, fenced.head)
+
+    refused = await store.writer.append(
+        [
+            living.batch(delta()),
+            *[
+                owner.batch(SessionErased(erased_through=owner.head), effects=[ERASE])
+                for owner in (two, stale, one)
+            ],
+        ]
+    )
+
+    left = [(await store.reader.read(o.session, after=0)).items for o in (one, two, living)]
+    assert refused == {fenced.session}
+    assert [[event.seq for event in items] for items in left] == [
+        [one.head + 1],
+        [two.head + 1],
+        [*range(1, living.head + 2)],
+    ]
+    assert await store.reader.read(fenced.session, after=0) == kept
+    assert (await store.claims.journal(two_run)).results == {}
+    assert (await store.claims.journal(living_run)).results == {"a#0": b"secret"}
+
+
 async def test_the_name_of_an_erased_session_stays_taken(store: Store):
     """Else an old cursor would resume in somebody else's session."""
     owner, _ = await lived(store)

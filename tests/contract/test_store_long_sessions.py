@@ -4,16 +4,24 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncpg
 import pytest
 
+from holdfast.events.append_postgres import PostgresWriter
+from holdfast.events.catalog import SessionErased
 from holdfast.events.pool_postgres import Connection
 from holdfast.events.read_postgres import _READ, _RUNS, _TYPES
 from holdfast.events.snapshots_postgres import _LATEST
-from holdfast.events.store import PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Store
-from tests.factories import owned_session
+from holdfast.events.store import (
+    PAGE_BYTES_MAX,
+    PAGE_EVENTS_MAX,
+    SessionChange,
+    SessionStatus,
+    Store,
+)
+from tests.factories import Owner, owned_session
 
 pytestmark = pytest.mark.postgres
 
@@ -21,6 +29,10 @@ EVENTS = 20_000
 
 # A filtered page looks at so many seqs at most; here a few, so that the bound is far below the session.
 SCANNED = 1_000
+
+# An erasure deletes so many events at a time; what is left for its last transaction are a few.
+ERASED_AT_ONCE = 1_999
+LEFT = EVENTS % ERASED_AT_ONCE
 
 _FILL = """
 insert into events (session, seq, event_id, run_id, epoch, type, ts, body)
@@ -37,9 +49,32 @@ async def connection(database_url: str) -> AsyncIterator[Connection]:
     await connection.close()
 
 
+class Explaining(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument] - none when it runs
+    """A connection that has each `delete` carried out with its plan, and keeps those of all that were made."""
+
+    plans: ClassVar[list[dict[str, Any]]] = []
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        """Carry out the statement."""
+        if not query.lstrip().startswith("delete"):
+            return await super().execute(query, *args, timeout=timeout)
+        said = await self.fetchval(f"explain (analyze, buffers, format json) {query}", *args)
+        self.plans.append(json.loads(said)[0]["Plan"])
+        return "DELETE"
+
+
 @pytest.fixture
-async def session(postgres_store: Store, connection: Connection) -> int:
-    """A session of EVENTS events, with neighbours on both sides."""
+async def explaining_writer(database_url: str) -> AsyncIterator[PostgresWriter]:
+    """The writer of a store, over connections that explain."""
+    Explaining.plans.clear()
+    pool = asyncpg.create_pool(database_url, min_size=0, max_size=1, connection_class=Explaining)
+    async with pool:
+        yield PostgresWriter(pool)
+
+
+@pytest.fixture
+async def owner(postgres_store: Store, connection: Connection) -> Owner:
+    """The owner of a session of EVENTS events, with neighbours on both sides."""
     before = await owned_session(postgres_store, "before")
     owner = await owned_session(postgres_store, "long")
     after = await owned_session(postgres_store, "after")
@@ -53,6 +88,13 @@ async def session(postgres_store: Store, connection: Connection) -> int:
             "update sessions set next_seq = $2 where id = $1", number, events + 1
         )
     await connection.execute("vacuum (analyze) events")
+    owner.head = EVENTS
+    return owner
+
+
+@pytest.fixture
+def session(owner: Owner) -> int:
+    """The session of EVENTS events."""
     return owner.session
 
 
@@ -66,6 +108,11 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for inner in node.get("Plans", []):
         yield from _nodes(inner)
+
+
+def blocks(nodes: list[dict[str, Any]]) -> int:
+    """Pages that the whole plan looked at."""
+    return nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"]
 
 
 def touched(nodes: list[dict[str, Any]]) -> int:
@@ -90,7 +137,7 @@ async def test_a_page_touches_no_more_rows_than_it_has(
     assert [(n["Node Type"], n["Index Name"]) for n in scans] == [("Index Scan", "events_pkey")]
     assert touched(nodes) <= PAGE_EVENTS_MAX + 1
     # Some 20 events a page of 8 KB, and the index above them.
-    assert nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"] < 150
+    assert blocks(nodes) < 150
 
 
 @pytest.mark.parametrize("filters", [_TYPES, _TYPES + _RUNS])
@@ -113,3 +160,32 @@ async def test_the_newest_snapshot_is_found_without_reading_another(
     nodes = await plan(connection, _LATEST, session, 2, EVENTS)
 
     assert all(node["Actual Rows"] <= 1 for node in nodes)
+
+
+async def test_the_end_of_an_erasure_does_not_look_at_what_was_deleted_before(
+    postgres_store: Store,
+    explaining_writer: PostgresWriter,
+    connection: Connection,
+    owner: Owner,
+):
+    """Deleted rows stay in the table and its indexes until a vacuum, and other sessions wait for this commit."""
+    await connection.execute(
+        "insert into step_results select distinct run_id, 'a#0', ''::bytea from events where run_id is not null"
+    )
+    await connection.execute("vacuum (analyze) step_results")
+    while await postgres_store.claims.erase_some(
+        owner.session, epoch=owner.epoch, limit=ERASED_AT_ONCE
+    ):
+        pass
+    erased = SessionErased(erased_through=owner.head)
+
+    refused = await explaining_writer.append(
+        [owner.batch(erased, effects=[SessionChange(SessionStatus.ERASED, erase=True)])]
+    )
+
+    page = await postgres_store.reader.read(owner.session, after=0)
+    looked = [nodes for nodes in map(list, map(_nodes, Explaining.plans)) if touched(nodes)]
+    assert (refused, [event.type for event in page.items]) == (frozenset(), ["session.erased"])
+    assert [touched(nodes) for nodes in looked] == [LEFT, LEFT]
+    # The index and a page or two for the look, each row's page once more to delete it, and the results.
+    assert all(blocks(nodes) < 5 * LEFT for nodes in looked)

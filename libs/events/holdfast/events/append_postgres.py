@@ -20,9 +20,12 @@ from holdfast.events.errors import AppendRefused
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_text
 from holdfast.events.store import Outcome, RunBegun, SessionBatch, SessionChange
 
+# Before what takes several statements, in the append's order. All sessions of the batches, or two writers could wait
+# for each other in a circle. What it returns stays so until the append.
+_LOCK = "select id, min_seq from sessions where id = any($1) order by id for no key update"
+
 # A run that another run starts. In statements of their own, before the append, since a statement doesn't see rows that
-# it inserts itself; the lock, in the append's order, keeps a fenced writer's runs out.
-_LOCK = "select id from sessions where id = any($1) order by id for no key update"
+# it inserts itself; the lock keeps a fenced writer's runs out.
 _BEGIN_RUN = """
 insert into runs (run_id, session, parent_run_id, workflow, workflow_v, input, status, after_seq, attempts,
                   not_before, user_id, trace_id, created_at, started_at)
@@ -42,19 +45,24 @@ class PostgresWriter:
         """Record every batch directly after its `expected_head`; return the sessions that refused."""
         effects = [e for b in batches for e in b.effects]
         begins = any(isinstance(e, RunBegun) for e in effects)
-        erasing = (
-            [b.session for b in batches if any(_erases(e) for e in b.effects)] if effects else []
-        )
+        erasing = [b for b in batches if any(_erases(e) for e in b.effects)] if effects else []
         try:
             async with acquired(self._pool) as connection:
                 if not erasing and not begins:
                     return await _append(connection, batches)
                 async with connection.transaction():
+                    locked = await connection.fetch(_LOCK, [b.session for b in batches])
                     await _begin_runs(connection, batches)
                     refused = await _append(connection, batches)
-                    gone = [session for session in erasing if session not in refused]
-                    if gone:
-                        await erase(connection, gone)
+                    # The append has moved these to the erasing event, the last of its batch.
+                    oldest = {row["id"]: row["min_seq"] for row in locked}
+                    rests = {
+                        b.session: range(oldest[b.session], b.expected_head + len(b.events))
+                        for b in erasing
+                        if b.session not in refused
+                    }
+                    if rests:
+                        await erase(connection, rests)
                     return refused
         except asyncpg.IntegrityConstraintViolationError as error:
             raise AppendRefused(error.constraint_name or str(error)) from error
@@ -103,7 +111,6 @@ async def _begin_runs(connection: Connection, batches: Sequence[SessionBatch]) -
         if isinstance(e, RunBegun)
     ]
     if rows:
-        await connection.execute(_LOCK, [batch.session for batch in batches])
         await connection.executemany(_BEGIN_RUN, rows)
 
 

@@ -7,14 +7,21 @@ Everything that says what happened in a session has to be named here, what execu
 worker that erases a session need not know the workflows that ran in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from holdfast.events.pool_postgres import Connection
 
+# Events from $2 to before $3, and not just all before $3: what was deleted before is still in the index and in the
+# table, and to pass by a million rows that are gone takes a second. For one session, since for a join with a list of
+# such parts Postgres forgets the lower bound. Events tell which runs there were, those without a row too: they go last.
+_RESULTS_OF_EVENTS = """
+delete from step_results where run_id in
+    (select run_id from events where session = $1 and seq >= $2 and seq < $3 and run_id is not null)
+"""
+_EVENTS = "delete from events where session = $1 and seq >= $2 and seq < $3"
+
 _LOG = (
-    """delete from step_results where run_id in
-         (select run_id from runs where session = any($1)
-          union select run_id from events where session = any($1) and run_id is not null)""",
+    "delete from step_results where run_id in (select run_id from runs where session = any($1))",
     "delete from snapshots where session = any($1)",
     # A dead letter's error may quote what its handler was given, and there is nothing left to try again with.
     "delete from parked_events where session = any($1)",
@@ -24,7 +31,6 @@ _LOG = (
     "update commands set body = '{}' where session = any($1) and body::text <> '{}'",
     "update sessions set metadata = '{}' where id = any($1)",
     "delete from idempotency where session = any($1)",
-    "delete from events e using sessions s where s.id = any($1) and e.session = s.id and e.seq < s.min_seq",
 )
 
 # The schema that LangGraph's checkpoints are kept in, beside the log, and its tables that are about a thread.
@@ -49,13 +55,10 @@ _OWNED = """
 select min_seq, next_seq from sessions where id = $1 and epoch = $2 and owner is not null for no key update
 """
 
-# From $2 to before $3, and not just all before $3: what was deleted is still in the index. Events tell which runs
-# there were, so they go after those.
 _SOME_EVENTS = (
-    """delete from step_results where run_id in
-         (select run_id from events where session = $1 and seq >= $2 and seq < $3 and run_id is not null)""",
+    _RESULTS_OF_EVENTS,
     "delete from snapshots where session = $1 and seq >= $2 and seq < $3",
-    "delete from events where session = $1 and seq >= $2 and seq < $3",
+    _EVENTS,
     "update sessions set min_seq = $3 where id = $1 and min_seq = $2",
 )
 
@@ -88,12 +91,19 @@ async def erase_some(connection: Connection, session: int, epoch: int, limit: in
     return more
 
 
-async def erase(connection: Connection, sessions: Sequence[int]) -> None:
-    """Delete everything about these sessions but their rows' skeletons and their last events."""
+async def erase(connection: Connection, rests: Mapping[int, range]) -> None:
+    """Delete everything about these sessions but their rows' skeletons and their last events.
+
+    Of each session, by number, the seqs that are left to delete: from the oldest it has to before the last.
+    """
+    sessions = list(rests)
     for table in await _checkpoint_tables(connection):
         await connection.execute(_OF_CHECKPOINTS.format(table=table), sessions)
     for statement in _LOG:
         await connection.execute(statement, sessions)
+    for session, rest in rests.items():
+        for statement in (_RESULTS_OF_EVENTS, _EVENTS):
+            await connection.execute(statement, session, rest.start, rest.stop)
 
 
 async def _checkpoint_tables(connection: Connection) -> list[str]:
