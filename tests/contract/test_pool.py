@@ -3,6 +3,8 @@
 import asyncpg
 import pytest
 
+from holdfast.events import pool_postgres
+from holdfast.events.errors import StoreUnavailable
 from holdfast.events.pool_postgres import acquired, open_pool
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
@@ -41,3 +43,30 @@ async def test_a_transaction_that_was_left_open_is_rolled_back_in_every_pool(dat
                 await connection.fetchval("select count(*) from half_done")
     finally:
         await pool.close()
+
+
+async def test_a_service_waits_for_a_postgres_that_is_on_its_way_up(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(pool_postgres, "START_RETRY_S", 0.01)
+    tried: list[int] = []
+
+    async def open_() -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise StoreUnavailable("starting up")
+        return "opened"
+
+    assert await pool_postgres.reached(open_) == "opened"
+    assert len(tried) == 3
+
+
+async def test_a_service_says_so_when_no_postgres_comes_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool_postgres, "START_RETRY_S", 0.01)
+    monkeypatch.setattr(pool_postgres, "START_WAIT_S", 0.05)
+
+    async def open_() -> None:
+        raise StoreUnavailable("nobody there")
+
+    with pytest.raises(StoreUnavailable, match="nobody there"):
+        await pool_postgres.reached(open_)

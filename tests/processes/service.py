@@ -2,11 +2,13 @@
 
     python -m tests.processes.service FOLDER
 
-`FOLDER/vain` lets it end at once with status 7, `FOLDER/vain-N` only process N; `FOLDER/deaf` makes it heed no end.
+`FOLDER/vain` lets it end at once with status 7, `FOLDER/vain-N` only process N; `FOLDER/deaf` lets it drain for ever.
+As long as there is `FOLDER/hold` it doesn't come to serve, and heeds no SIGTERM; later the second one ends it at once.
 """
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,11 +22,20 @@ async def main() -> int:
     folder = Path(sys.argv[1])
     link = Link.of_environment()
     assert link is not None
+    if (folder / "hold").exists():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (folder / "starts").open("a").write(f"{link.number} {os.getpid()} {time.monotonic()}\n")
     if (folder / "vain").exists() or (folder / f"vain-{link.number}").exists():
         return 7
     told, left = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    while (folder / "hold").exists():  # noqa: ASYNC110 - another process' doing
+        await asyncio.sleep(0.01)
+
+    def signalled() -> None:
+        (left if told.is_set() else told).set()
+
+    loop.add_signal_handler(signal.SIGTERM, signalled)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         word = (await reader.readline()).strip()
@@ -51,10 +62,10 @@ async def main() -> int:
     if server is not None:
         server.close()
     link.draining()
-    patience = 60.0 if (folder / "deaf").exists() else DRAIN_S
-    try:
-        await asyncio.wait_for(left.wait(), patience)
-    except TimeoutError:
+    ends = loop.time() + DRAIN_S
+    while not left.is_set() and (loop.time() < ends or (folder / "deaf").exists()):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.01)
+    if not left.is_set():
         (folder / "drained").open("a").write(f"{link.number}\n")
     return 0
 

@@ -16,17 +16,44 @@ import pytest
 
 from holdfast.local.ports import free_port
 from tests.local.dev import eventually
+from tests.processes.conftest import marked
 
 pytestmark = [pytest.mark.e2e]
 
 ROOT = Path(__file__).parents[2]
 
-# The same, with less patience than a minute.
-IMPATIENT = """
-import sys, holdfast.processes.supervisor as supervisor
+# The same, with something changed before.
+CHANGED = """
+import asyncio, os, signal, sys
+import holdfast.processes.listeners as listeners, holdfast.processes.supervisor as supervisor
 from holdfast.processes.__main__ import main
-supervisor.PING_S = %s
+%s
 sys.exit(main())
+"""
+
+# Less patience than a minute.
+IMPATIENT = "supervisor.PING_S = 0.1"
+
+# Told to end while it starts its second process: there is one, but whoever started it doesn't know it yet. Ten turns of
+# the loop are enough for the signal to be heeded.
+TOLD_WHILE_STARTING = """
+start, starts = asyncio.create_subprocess_exec, []
+async def told(*words, **options):
+    process = await start(*words, **options)
+    starts.append(process)
+    if len(starts) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    return process
+asyncio.create_subprocess_exec = told
+"""
+
+# No socket is to be had any more.
+SOCKETLESS = """
+def renew(self, number):
+    raise OSError("no socket left")
+listeners.Listeners.renew = renew
 """
 
 
@@ -34,12 +61,12 @@ class Several:
     """A running supervisor of `tests.processes.service`."""
 
     def __init__(
-        self, folder: Path, *, count: int = 2, patience: float = 30, ping_s: float | None = None
-    ):
+        self, folder: Path, *, count: int = 2, patience: float = 30, changed: str | None = None
+    ) -> None:
         self.folder, self.count, self.port = folder, count, free_port()
         options = [f"--count={count}", f"--patience={patience}", "--name=service"]
         options.append(f"--listen=127.0.0.1:{self.port}")
-        program = ["-m", "holdfast.processes"] if ping_s is None else ["-c", IMPATIENT % ping_s]
+        program = ["-m", "holdfast.processes"] if changed is None else ["-c", CHANGED % changed]
         self.log = folder / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -90,15 +117,17 @@ class Several:
 
 
 @contextmanager
-def several(folder: Path, **options: float) -> Generator[Several]:
-    running = Several(folder, **options)  # type: ignore[arg-type]
+def several(
+    folder: Path, *, count: int = 2, patience: float = 30, changed: str | None = None
+) -> Generator[Several]:
+    """A supervisor that is killed in the end; none of its processes needs more than that to end, too."""
+    running = Several(folder, count=count, patience=patience, changed=changed)
     try:
         yield running
     finally:
         running.process.kill()
         running.process.wait()
-        pids = [pid for n in range(1, running.count + 1) for pid, _ in running.starts(n)]
-        eventually(lambda: not any(alive(pid) for pid in pids), "nothing is left behind")
+    eventually(lambda: not marked(str(folder)), "nothing is left behind")
 
 
 def alive(pid: int) -> bool:
@@ -181,6 +210,71 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path):
         assert second.stderr.startswith(f"service: can't listen at 127.0.0.1:{first.port}: ")
 
 
+def test_an_operators_page_that_cannot_be_had_is_said_in_a_sentence(tmp_path: Path):
+    with several(tmp_path) as first:
+        address = f"127.0.0.1:{first.ready().port}"
+        second = subprocess.run(
+            [
+                *(sys.executable, "-m", "holdfast.processes", "--name=service", "--count=2"),
+                *(f"--ops={address}", "--", sys.executable, "-c", "1"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+
+        assert second.returncode == 1
+        assert second.stderr.startswith(f"service: can't listen at {address}: ")
+
+
+def test_without_another_socket_the_old_one_serves_on(tmp_path: Path):
+    """A machine short of descriptors loses one process, not all of them."""
+    with several(tmp_path, changed=SOCKETLESS) as service:
+        service.ready()
+        (tmp_path / "vain-2").touch()
+        os.kill(service.pid(2), signal.SIGKILL)
+        eventually(lambda: "listener.kept" in service.said, "there is no other socket")
+        (tmp_path / "vain-2").unlink()
+        eventually(lambda: service.ask() == "2", "2 serves again")
+
+        assert len(service.starts(1)) == 1
+        assert service.end() == 0
+
+
+def test_a_signal_while_a_process_is_being_started_reaches_that_one_too(tmp_path: Path):
+    """It had neither a line nor a pid when all were told."""
+    with several(tmp_path, changed=TOLD_WHILE_STARTING) as service:
+        assert service.process.wait(20) == 0
+        assert "process.overstayed" not in service.said
+        assert (tmp_path / "drained").read_text().split() == ["1"]
+
+
+def test_a_process_whose_start_swallows_the_signal_ends_in_order_once_it_serves(tmp_path: Path):
+    (tmp_path / "hold").touch()
+    with several(tmp_path) as service:
+        eventually(lambda: service.starts(1), "1 is about to serve")
+        service.process.terminate()
+        eventually(lambda: "supervisor.draining" in service.said, "all are told")
+        (tmp_path / "hold").unlink()
+
+        assert service.process.wait(20) == 0
+        assert (tmp_path / "drained").read_text().split() == ["1"]
+
+
+def test_a_process_that_drains_already_is_not_hurried_by_the_end_of_all(tmp_path: Path):
+    """Whoever signals a whole group signals a process and its supervisor; a second signal would cut its streams."""
+    with several(tmp_path) as service:
+        (tmp_path / "deaf").touch()
+        os.kill(service.ready().pid(1), signal.SIGTERM)
+        eventually(lambda: "process.draining" in service.said, "1 drains")
+        service.process.terminate()
+        eventually(lambda: "supervisor.draining" in service.said, "all are told")
+        (tmp_path / "deaf").unlink()
+
+        assert service.process.wait(20) == 0
+        assert sorted((tmp_path / "drained").read_text().split()) == ["1", "2"]
+
+
 def test_the_second_signal_ends_all_at_once(tmp_path: Path):
     (tmp_path / "deaf").touch()
     with several(tmp_path) as service:
@@ -240,7 +334,7 @@ def test_a_process_that_does_not_tell_is_missing_and_seen_to_be(tmp_path: Path):
 
 def test_a_process_that_is_stuck_for_good_is_replaced(tmp_path: Path):
     """Its watchdog can't run where no thread does, and a probe of the port would ask the other one."""
-    with several(tmp_path, ping_s=0.1) as service:
+    with several(tmp_path, changed=IMPATIENT) as service:
         pid = service.ready().pid(2)
         os.kill(pid, signal.SIGSTOP)
         eventually(lambda: len(service.starts(2)) == 2, "2 is replaced")

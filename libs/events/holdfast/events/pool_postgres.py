@@ -1,11 +1,13 @@
 """A pool of connections to Postgres, and the one place where the driver's errors become ours."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
+import structlog
 
 from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StoreBusy, StoreUnavailable
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 else:
     Pool = asyncpg.Pool
     Connection = asyncpg.Connection
+
+Opened = TypeVar("Opened")
+
+# A Postgres that is started together with a service is up within seconds; after a minute somebody should look.
+START_WAIT_S = 60.0
+START_RETRY_S = 1.0
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # The oldest that has what our SQL needs.
 POSTGRES_MAJOR_MIN = 14
@@ -81,6 +91,22 @@ async def open_pool(
                 "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S:.0f}s",
             },
         )
+
+
+async def reached(open_: Callable[[], Awaitable[Opened]]) -> Opened:
+    """Return what `open_` opens: at a service's start, for a minute, it is tried again while Postgres isn't there.
+
+    Raises what it raises, StoreUnavailable after that minute.
+    """
+    deadline = asyncio.get_running_loop().time() + START_WAIT_S
+    while True:
+        try:
+            return await open_()
+        except StoreUnavailable as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            log.warning("store.awaited", reason=str(error))
+        await asyncio.sleep(START_RETRY_S)
 
 
 async def _nothing_to_reset(_: object) -> None:

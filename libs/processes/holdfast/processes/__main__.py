@@ -39,14 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     group = Group(
         given.name, given.count, given.command, os.environ, patience_s=given.patience, own=own
     )
-    try:
-        return asyncio.run(_run(Supervisor(group, listeners), given.ops))
-    except OSError as error:
-        print(f"{given.name}: can't listen at {given.ops}: {error}", file=sys.stderr)  # noqa: T201 - as above
-        return EXIT_BROKEN
+    return asyncio.run(_run(given.name, Supervisor(group, listeners), given.ops))
 
 
-async def _run(supervisor: Supervisor, ops: str | None) -> int:
+async def _run(name: str, supervisor: Supervisor, ops: str | None) -> int:
     if ops is None:
         return await supervisor.run()
     loop = asyncio.get_running_loop()
@@ -55,13 +51,17 @@ async def _run(supervisor: Supervisor, ops: str | None) -> int:
     def metrics() -> bytes:
         return asyncio.run_coroutine_threadsafe(supervisor.metrics(), loop).result(PAGE_S)
 
-    server = OpsServer(
-        host.strip("[]"),
-        int(port),
-        live=lambda: True,  # the processes are looked after by the supervisor itself
-        ready=lambda: supervisor.ready,
-        metrics=metrics,
-    )
+    try:
+        server = OpsServer(
+            host.strip("[]"),
+            int(port),
+            live=lambda: True,  # the processes are looked after by the supervisor itself
+            ready=lambda: supervisor.ready,
+            metrics=metrics,
+        )
+    except OSError as error:
+        print(f"{name}: can't listen at {ops}: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return EXIT_BROKEN
     try:
         return await supervisor.run()
     finally:

@@ -29,6 +29,10 @@ class Child:
         self._command, self._environment = list(command), dict(environment)
         self._process: asyncio.subprocess.Process | None = None
         self._line: asyncio.StreamWriter | None = None
+        # Whether the one in it has ever said that it serves: from then on it reads its line.
+        self._has_served = False
+        # What whoever is in it has been told, and whoever is just being started will be.
+        self._ending: Word | None = None
         self._telling: asyncio.Future[bytes | None] | None = None
 
     @property
@@ -69,7 +73,11 @@ class Child:
             its.close()
         self.starts += 1
         self.unanswered = 0
+        self._has_served = False
         reader, self._line = await asyncio.open_connection(sock=ours)
+        if self._ending is not None:
+            # Said while it was being started, when there was nobody yet to hear it.
+            self._end(self._ending)
         listening = asyncio.create_task(self._listen(reader, on_draining, everyone))
         try:
             return await self._process.wait()
@@ -81,12 +89,12 @@ class Child:
             self._forget()
 
     def drain(self) -> None:
-        """Tell it to end in order."""
-        self._say(Word.DRAIN)
+        """Tell it to end in order; one that is being started is told when it is there."""
+        self._end(Word.DRAIN)
 
     def leave(self) -> None:
-        """Tell it to end at once."""
-        self._say(Word.LEAVE)
+        """Tell it to end at once; one that is being started is told when it is there."""
+        self._end(Word.LEAVE)
 
     def ping(self) -> None:
         """Ask whether it is there."""
@@ -125,6 +133,7 @@ class Child:
                 self.unanswered = 0
                 match kind:
                     case Word.READY:
+                        self._has_served = True
                         self.ready.set()
                     case Word.DRAINING:
                         self.ready.clear()
@@ -144,6 +153,16 @@ class Child:
 
     async def _answer(self, everyone: Callable[[], Awaitable[bytes]]) -> None:
         self._say(Word.ALL, await everyone())
+
+    def _end(self, word: Word) -> None:
+        self._ending = word
+        if self._line is None:
+            return
+        # Waits in the line of one that doesn't read it yet, so what it starts with may swallow the signal.
+        self._say(word)
+        if not self._has_served:
+            # It has nothing to lose. One that drains by itself does: to it a signal may be the second, which cuts.
+            self.send(signal.SIGTERM)
 
     def _say(self, word: Word, payload: bytes = b"") -> None:
         # Never waits: what a process doesn't take is bounded by what it asks for and by the pings of a minute.

@@ -35,10 +35,15 @@ class Listeners:
         return self._sockets[number - 1].fileno()
 
     def renew(self, number: int) -> None:
-        """Give a process another socket: what waits at the old one is refused, and comes back to the others."""
+        """Give a process another socket: what waits at the old one is refused, and comes back to the others.
+
+        Raises OSError when there is none to be had; the old one stays.
+        """
         if _SPREADS:
+            # The new one first: the port is never free for somebody else to take.
+            renewed = self._bound()
             self._sockets[number - 1].close()
-            self._sockets[number - 1] = self._bound()
+            self._sockets[number - 1] = renewed
 
     def close(self) -> None:
         """Refuse what waits and what comes."""

@@ -152,7 +152,7 @@ class Supervisor:
             log.warning("process.ended", process=child.number, status=code, again_in_s=backoff)
             if vain and self._listeners is not None:
                 # What waited for its successor waits in vain.
-                self._listeners.renew(child.number)
+                self._renew(self._listeners, child)
             await self._pause(backoff)
             backoff = min(backoff * 2, BACKOFF_MAX_S)
 
@@ -160,9 +160,12 @@ class Supervisor:
         listeners = self._listeners
 
         def on_draining() -> None:
-            if not self._stopping.is_set() and listeners is not None:
+            if self._stopping.is_set():
+                return
+            log.info("process.draining", process=child.number)
+            if listeners is not None:
                 # It accepts nothing any more and takes its time to end; new connections are for the others.
-                listeners.renew(child.number)
+                self._renew(listeners, child)
 
         try:
             return await child.run(
@@ -173,6 +176,13 @@ class Supervisor:
         except OSError as error:
             log.error("process.unstarted", process=child.number, error=str(error))
             return EXIT_BROKEN
+
+    def _renew(self, listeners: Listeners, child: Child) -> None:
+        try:
+            listeners.renew(child.number)
+        except OSError as error:
+            # Out of descriptors, say. Some connections wait longer than they must; all would be lost with us.
+            log.warning("listener.kept", process=child.number, error=str(error))
 
     def _gives_up(self, child: Child, vain: int, code: int) -> bool:
         """Tell whether this end is the end of all; if so, see to it."""
@@ -207,11 +217,7 @@ class Supervisor:
             # Before the processes close theirs: a socket that we held would go on taking what nobody answers.
             self._listeners.close()
         for child in self._children:
-            if child.ready.is_set():
-                child.drain()
-            else:
-                # It isn't listening to us yet, and has nothing to lose.
-                child.send(signal.SIGTERM)
+            child.drain()
         asyncio.get_running_loop().call_later(self._group.patience_s, self._kill)
 
     def _kill(self) -> None:

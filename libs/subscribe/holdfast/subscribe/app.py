@@ -14,7 +14,7 @@ from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import HoldfastError
 from holdfast.events.log_check_postgres import LogCheck
 from holdfast.events.ops import OpsServer
-from holdfast.events.pool_postgres import SUBSCRIBER_CONNECTIONS, acquired, open_pool
+from holdfast.events.pool_postgres import SUBSCRIBER_CONNECTIONS, acquired, open_pool, reached
 from holdfast.events.watchdog import Watchdog
 from holdfast.subscribe.consumer import Consumer, ConsumerOptions, Observer
 from holdfast.subscribe.declared import Declared
@@ -128,8 +128,12 @@ async def serve(settings: SubscriberSettings, *, on_started: Callable[[], object
             lends_out=True,  # to projections
         )
         stack.push_async_callback(pool.close)
-        async with acquired(pool):
-            pass  # the log is there, and its schema is one that this version can work with
+
+        async def look() -> None:
+            async with acquired(pool):
+                pass  # the log is there, and its schema is one that this version can work with
+
+        await reached(look)
         metrics = SubscriberMetrics()
         host = Host(
             declared,

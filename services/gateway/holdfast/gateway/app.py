@@ -10,9 +10,9 @@ import structlog
 from fastapi import FastAPI
 
 from holdfast.events.clock import Clock, SystemClock
-from holdfast.events.errors import StoreError, StoreUnavailable
+from holdfast.events.errors import StoreError
 from holdfast.events.log_check_postgres import OnChanged
-from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, GATEWAY_RESERVED
+from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, GATEWAY_RESERVED, reached
 from holdfast.events.store import Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream import Publisher, Wakes, Window
@@ -49,10 +49,6 @@ from holdfast.gateway.shortcut import Shortcut
 from holdfast.gateway.together import PATIENT_TURNS, Together
 from holdfast.gateway.turnstile import Turnstile
 from holdfast.gateway.workflows import Workflows
-
-# A Postgres that is started together with the gateway is up within seconds; after a minute somebody should look.
-STORE_WAIT_S = 60.0
-STORE_RETRY_S = 1.0
 
 log = structlog.get_logger("holdfast.gateway")
 
@@ -151,22 +147,15 @@ async def open_backends(
 
 
 async def _open_store(settings: Settings, on_changed: OnChanged | None) -> PostgresStore:
-    url = settings.database_url.get_secret_value()
-    deadline = asyncio.get_running_loop().time() + STORE_WAIT_S
-    while True:
-        try:
-            return await open_store(
-                url,
-                pool_max=GATEWAY_CONNECTIONS,
-                reserved=GATEWAY_RESERVED,
-                application_name="holdfast-gateway",
-                on_changed=on_changed,
-            )
-        except StoreUnavailable as error:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
-            log.warning("store.awaited", reason=str(error))
-        await asyncio.sleep(STORE_RETRY_S)
+    return await reached(
+        lambda: open_store(
+            settings.database_url.get_secret_value(),
+            pool_max=GATEWAY_CONNECTIONS,
+            reserved=GATEWAY_RESERVED,
+            application_name="holdfast-gateway",
+            on_changed=on_changed,
+        )
+    )
 
 
 async def _check_durable(store: Store, settings: Settings) -> None:

@@ -16,7 +16,7 @@ from holdfast.events.clock import Clock, SystemClock
 from holdfast.events.errors import HoldfastError, LogChanged
 from holdfast.events.log_check_postgres import OnChanged
 from holdfast.events.ops import OpsServer
-from holdfast.events.pool_postgres import WORKER_CONNECTIONS
+from holdfast.events.pool_postgres import WORKER_CONNECTIONS, reached
 from holdfast.events.store import Claims, Store
 from holdfast.events.store_postgres import PostgresStore, open_store
 from holdfast.events.stream_redis import RedisStream
@@ -233,11 +233,13 @@ async def open_orchestrator(settings: OrchestratorSettings) -> AsyncGenerator[Or
             for orchestrator in told:
                 loop.call_soon_threadsafe(orchestrator.leave, error)
 
-        store = await open_store(
-            database_url,
-            pool_max=STORE_CONNECTIONS,
-            application_name=f"holdfast-worker {settings.worker_name}"[:63],
-            on_changed=on_changed,
+        store = await reached(
+            lambda: open_store(
+                database_url,
+                pool_max=STORE_CONNECTIONS,
+                application_name=f"holdfast-worker {settings.worker_name}"[:63],
+                on_changed=on_changed,
+            )
         )
         stack.push_async_callback(store.close)
         await _check_durable(store, settings)
