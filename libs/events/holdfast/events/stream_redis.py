@@ -159,9 +159,9 @@ class RedisStream:
             else:
                 larger.append(place)
         # Beside each other: a session with much to say holds up no other one's token.
-        said, *more = await asyncio.gather(
+        said, more = await asyncio.gather(
             self._caller.call_all([call for _, call in wanted]),
-            *(self._publish_much(news[place]) for place in larger),
+            asyncio.gather(*(self._publish_much(news[place]) for place in larger)),
         )
         found = dict(zip(larger, more, strict=True))
         for (place, _), answer in zip(wanted, said, strict=True):
