@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import structlog
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from holdfast.events.catalog.run import RunCompleted
@@ -214,17 +216,18 @@ async def test_an_answer_that_is_no_stream_is_found_once(
         return await locate(names)
 
     monkeypatch.setattr(served.store.desk, "locate", listed)
-    request = f"GET /v1/sessions/none/stream HTTP/1.1\r\n{HOST}\r\n\r\n" + LIVEZ
-
-    answers = await said(
-        served, f"GET /v1/sessions/none/stream HTTP/1.1\r\n{HOST}\r\n\r\n".encode()
-    )
-
-    assert answers.startswith(b"HTTP/1.1 404")
-    assert len(asked) == 1
-    assert taken[0] is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+    answers: list[bytes] = []
     # The connection goes on: the next request on it isn't answered with the same.
-    assert b"HTTP/1.1 200 OK" in await served.raw(request.encode())
+    for name in ("none", "gone"):
+        writer.write(f"GET /v1/sessions/{name}/stream HTTP/1.1\r\n{HOST}\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            answers.append(await reader.readuntil(b"}"))
+        assert len(asked) == len(answers)
+    writer.close()
+
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 404", b"HTTP/1.1 410"]
+    assert [plain is not None for plain in taken] == [True]
 
 
 async def test_streams_are_counted_whoever_took_their_requests(world: tuple[Served, str, str]):
@@ -325,6 +328,44 @@ async def test_a_bug_is_logged_once_and_answered_as_every_other(
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"retry: " in answer
     assert [line["event"] for line in logged] == ["request.failed"]
+
+
+async def test_whose_turn_does_not_come_is_told_so_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("holdfast.gateway.app.CONNECTS_MAX", 1)
+    monkeypatch.setattr("holdfast.gateway.app.CONNECT_PATIENCE_S", 0.1)
+    async with serve() as served:
+        await served.session("s")
+        asked, answer = _held(served, monkeypatch)
+        _, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+        writer.write(f"{STREAM}\r\n{HOST}\r\n\r\n".encode())
+        await asked.wait()
+
+        refused = await said(served, f"{STREAM}\r\n{HOST}\r\n\r\n".encode())
+
+        assert b"retry: " in refused
+        text = (await served.client.get("/metrics")).text
+        assert 'holdfast_sse_refused_total{reason="late"} 1.0' in text
+        answer.set()
+        writer.close()
+
+
+async def test_what_is_logged_of_a_stream_that_is_opened_is_of_its_request(
+    world: tuple[Served, str, str], monkeypatch: pytest.MonkeyPatch
+):
+    served, *_ = world
+    subscribe = served.gateway.hub.subscribe
+
+    async def talkative(*given: Any, **more: Any) -> Any:
+        structlog.get_logger("test").info("said")
+        return await subscribe(*given, **more)
+
+    monkeypatch.setattr(served.gateway.hub, "subscribe", talkative)
+    with capture_logs(processors=[merge_contextvars]) as logged:
+        await said(served, f"{STREAM}\r\n{HOST}\r\nX-Request-Id: mine-8\r\n\r\n".encode())
+
+    assert [line["request_id"] for line in logged if line["event"] == "said"] == ["mine-8"]
 
 
 async def test_somebodys_own_layer_sees_every_request(taken: list[Plain | None]):
