@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from holdfast.events.catalog.run import RunCompleted
 from holdfast.events.store import Located, RunStatus, SessionName
 from holdfast.gateway.protocol import PatientProtocol
+from holdfast.gateway.reception import Reception
 from holdfast.gateway.wire import AHEAD_BYTES_MAX, Wire
 from tests.gateway.http.conftest import Serve, Served
 from tests.gateway.http.frames import eventually
@@ -79,6 +80,7 @@ async def test_a_stream_that_waits_holds_neither_a_task_nor_what_speaks_http(ser
             await client.until(b"caught-up")
         await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
 
+        assert not [p for p in gc.get_objects() if isinstance(p, Reception)]
         held = [p for p in gc.get_objects() if isinstance(p, PatientProtocol)]
         assert len(wires(served)) == 5
         assert {p for p in held if p in served.server.server_state.connections} == {

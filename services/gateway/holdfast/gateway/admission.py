@@ -15,6 +15,7 @@ from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.refusals import Why, asks_for_stream
 from holdfast.gateway.streaming import passing_refusal
 from holdfast.gateway.turnstile import Turn
+from holdfast.gateway.verdict import verdict_of
 from holdfast.gateway.wire import lender_of
 
 
@@ -26,7 +27,11 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or not asks_for_stream(scope):
+        if (
+            scope["type"] != "http"
+            or not asks_for_stream(scope)
+            or verdict_of(scope) is not None  # it stood in line already
+        ):
             await self._app(scope, receive, send)
             return
         here = self._gateway()

@@ -22,6 +22,7 @@ from holdfast.gateway.admission import Admission
 from holdfast.gateway.console.files import Files
 from holdfast.gateway.cors import Cors
 from holdfast.gateway.edge import Edge
+from holdfast.gateway.express import Express
 from holdfast.gateway.folding import Folding
 from holdfast.gateway.gateway import (
     CONNECT_PATIENCE_S,
@@ -38,6 +39,7 @@ from holdfast.gateway.limits import Limits
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.openapi import install_openapi
 from holdfast.gateway.options import HubOptions
+from holdfast.gateway.principal import principal
 from holdfast.gateway.probe import Probe
 from holdfast.gateway.problems import install_problems
 from holdfast.gateway.routes import events, operations, replay, runs, sessions, state, streams
@@ -124,6 +126,17 @@ def build(
     app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Hosts, names=answered_to(settings))
     app.add_middleware(Edge, seen=metrics.responded, draining=lambda: app.state.gateway.draining)
+    layers = len(app.user_middleware)
+    app.state.express = Express(
+        lambda: app.state.gateway,
+        seen=metrics.responded,
+        origins=settings.cors_origins,
+        names=answered_to(settings),
+        # Somebody's own layer, or own principal, wants to see every request.
+        is_ours=lambda: (
+            len(app.user_middleware) == layers and principal not in app.dependency_overrides
+        ),
+    )
     return app
 
 

@@ -57,14 +57,19 @@ class Cors:
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                answer.add_vary_header("origin")
-                if allowed and origin is not None:
-                    answer["access-control-allow-origin"] = origin
-                    answer["access-control-expose-headers"] = EXPOSED_HEADERS
+                mark(message, origin if allowed else None)
             await send(message)
 
         await self._app(scope, receive, send_marked if self._origins else send)
+
+
+def mark(message: Message, allowed: str | None) -> None:
+    """Add to a response's head what a gateway with an allow-list says; `allowed` is the origin that may read it."""
+    answer = MutableHeaders(scope=message)
+    answer.add_vary_header("origin")
+    if allowed is not None:
+        answer["access-control-allow-origin"] = allowed
+        answer["access-control-expose-headers"] = EXPOSED_HEADERS
 
 
 def _preflight(origin: str, scope: Scope, *, allowed: bool) -> Response:

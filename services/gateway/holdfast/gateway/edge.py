@@ -7,7 +7,7 @@ It is pure ASGI and adds no task, since every stream passes through it.
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -42,7 +42,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
         begun = time.monotonic()
         status = 0
@@ -52,16 +52,14 @@ class Edge:
             nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [field for field in message["headers"] if field[0] not in _OURS]
-                headers += ((_REQUEST_ID, request_id.encode()), *_PROTECTIVE)
-                if self._draining():
-                    # The next request would come here again: a new connection may land on another replica.
-                    headers.append((b"connection", b"close"))
-                fields = dict(headers)
-                if scope["path"].startswith("/v1/") and b"cache-control" not in fields:
-                    headers.append((b"cache-control", b"no-store"))
+                headers = marked(
+                    message["headers"], request_id, path=scope["path"], draining=self._draining()
+                )
                 message["headers"] = headers
-                is_stream = fields.get(b"content-type", b"").startswith(b"text/event-stream")
+                is_stream = any(
+                    name == b"content-type" and value.startswith(b"text/event-stream")
+                    for name, value in headers
+                )
             await send(message)
 
         # Not `bound_contextvars`, which looks through all there is, twice, for what was bound before: 8 µs.
@@ -84,8 +82,23 @@ class Edge:
                 self._seen(scope["method"], _route(scope), status, seconds, is_stream)
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
+def marked(
+    fields: Iterable[tuple[bytes, bytes]], request_id: str, *, path: str, draining: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a response's head with what every response says."""
+    headers = [field for field in fields if field[0] not in _OURS]
+    headers += ((_REQUEST_ID, request_id.encode()), *_PROTECTIVE)
+    if draining:
+        # The next request would come here again: a new connection may land on another replica.
+        headers.append((b"connection", b"close"))
+    if path.startswith("/v1/") and not any(name == b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
+
+
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the id of a request: the caller's own, or a new one."""
+    for name, value in headers:
         if name == _REQUEST_ID and _KEPT.fullmatch(value):
             return value.decode()
     # It needs to be different, not secret: no system call for each request.

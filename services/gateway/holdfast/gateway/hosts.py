@@ -5,7 +5,7 @@ own page, and no rule about origins holds it back. The one thing that it can't f
 says its name. So where only this machine is meant to call, only this machine's names are answered to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -27,22 +27,26 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and self._names is not None:
-            # All of them: which of two counts depends on the reader. None at all is no browser, which always sends one.
-            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-            if not all(self._is_ours(host) for host in hosts):
-                problem = Problem(
-                    421,
-                    "host-refused",
-                    "this gateway does not answer to that name; HOLDFAST_HOSTS lists others",
-                )
-                await problem.response(scope)(scope, receive, send)
-                return
+        if (
+            scope["type"] == "http"
+            and self._names is not None
+            and is_foreign(self._names, scope["headers"])
+        ):
+            problem = Problem(
+                421,
+                "host-refused",
+                "this gateway does not answer to that name; HOLDFAST_HOSTS lists others",
+            )
+            await problem.response(scope)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
-    def _is_ours(self, host: str) -> bool:
-        name, is_here = _name_of(host)
-        return is_here or name in (self._names or ())
+
+def is_foreign(names: Collection[str], headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request calls the gateway by a name that is neither this machine's nor one of `names`."""
+    # All of them: which of two counts depends on the reader. None at all is no browser, which always sends one.
+    hosts = [_name_of(value.decode("latin-1")) for field, value in headers if field == b"host"]
+    return not all(is_here or name in names for name, is_here in hosts)
 
 
 @lru_cache(maxsize=256)  # a gateway goes by a few names

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -23,11 +23,13 @@ _CHECK_SECONDS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
 
 
 class _Tally(Collector):
-    """Counters that are plain numbers, for the hottest path: one event touches three, and a lock each is 1 µs."""
+    """Numbers that are plain ones, for the hottest paths: one event touches three, and a lock each is 1 µs."""
 
     def __init__(self) -> None:
+        self.subscribed = 0
         self.events_sent = self.bytes_sent = 0
         self.tailed = self.pushed = self.refused = 0
+        self.pages = {False: 0, True: 0}  # by whether they were shared
 
     def collect(self) -> Iterator[Metric]:
         """Yield what has been counted."""
@@ -39,6 +41,13 @@ class _Tally(Collector):
             ("tail_pushes_refused", "wake-ups whose events could not be taken", self.refused),
         ):
             yield CounterMetricFamily(f"holdfast_{name}", help_, value)
+        yield GaugeMetricFamily("holdfast_sse_connections", "open subscriptions", self.subscribed)
+        pages = CounterMetricFamily(
+            "holdfast_sse_pages", "catch-up pages, by where they came from", labels=["source"]
+        )
+        pages.add_metric(["store"], self.pages[False])
+        pages.add_metric(["shared"], self.pages[True])
+        yield pages
 
 
 class Metrics:
@@ -52,7 +61,6 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._connections = self._gauge("sse_connections", "open subscriptions")
         self._disconnects = self._by_value(
             "sse_disconnects", "subscriptions that ended, by ending", "reason", Ending
         )
@@ -65,8 +73,6 @@ class Metrics:
         self._behind = self._counter(
             "tail_behind", "sessions that a head check found behind the store"
         )
-        pages = self._counter("sse_pages", "catch-up pages, by where they came from", "source")
-        self._pages = {False: pages.labels("store"), True: pages.labels("shared")}
         self._check_seconds = Histogram(
             "holdfast_head_check_interval_seconds",
             "from one comparison of all heads with the store to the next",
@@ -78,6 +84,8 @@ class Metrics:
         self._requests = self._counter(
             "http_requests", "responses by route and status", "method", "route", "status"
         )
+        # Found once: they are as many as there are routes and statuses.
+        self._requests_of: dict[tuple[str, str, int], Counter] = {}
         self._request_seconds = Histogram(
             "holdfast_http_request_duration_seconds",
             "from the request's headers to the end of the response; streams are left out",
@@ -97,18 +105,22 @@ class Metrics:
     def responded(
         self, method: str, route: str, status: int, seconds: float, is_stream: bool
     ) -> None:
-        """A response was sent whole, or its stream ended."""
-        self._requests.labels(method, route, str(status)).inc()
+        """A response was sent whole, or as the beginning of a stream."""
+        counter = self._requests_of.get((method, route, status))
+        if counter is None:
+            counter = self._requests.labels(method, route, str(status))
+            self._requests_of[method, route, status] = counter
+        counter.inc()
         if not is_stream:
             self._request_seconds.labels(method, route).observe(seconds)
 
     def subscribed(self) -> None:
         """A subscription began."""
-        self._connections.inc()
+        self._tally.subscribed += 1
 
     def ended(self, ending: Ending) -> None:
         """A subscription ended."""
-        self._connections.dec()
+        self._tally.subscribed -= 1
         self._disconnects[ending].inc()
 
     def sent(self, events: int, size: int) -> None:
@@ -147,7 +159,7 @@ class Metrics:
 
     def page(self, *, shared: bool) -> None:
         """A catch-up page was read or shared."""
-        self._pages[shared].inc()
+        self._tally.pages[shared] += 1
 
     def rewound(self) -> None:
         """The store's head went back."""
@@ -159,9 +171,6 @@ class Metrics:
 
     def _counter(self, name: str, help_: str, *labels: str) -> Counter:
         return Counter(f"holdfast_{name}", help_, labels, registry=self._registry)
-
-    def _gauge(self, name: str, help_: str) -> Gauge:
-        return Gauge(f"holdfast_{name}", help_, registry=self._registry)
 
     def _by_value(
         self, name: str, help_: str, label: str, values: type[Value]

@@ -18,6 +18,7 @@ from holdfast.gateway.response import EventStreamResponse
 from holdfast.gateway.seats import NoSeat, Visitor
 from holdfast.gateway.selection import EVERYTHING
 from holdfast.gateway.streaming import closed, passing_refusal, retry_ms
+from holdfast.gateway.subscription import Subscription
 
 
 class Asked(NamedTuple):
@@ -32,6 +33,18 @@ async def open_session_stream(
     here: Gateway, visitor: Visitor, session_id: str, asked: Asked
 ) -> Response:
     """Return the stream of a session, or why there is none. Raises SessionUnknown and SessionGone."""
+    return _response(here, await follow_session(here, visitor, session_id, asked))
+
+
+async def open_run_stream(here: Gateway, visitor: Visitor, run_id: str, asked: Asked) -> Response:
+    """Return the stream of a run, or why there is none. Raises RunUnknown and SessionGone."""
+    return _response(here, await follow_run(here, visitor, run_id, asked))
+
+
+async def follow_session(
+    here: Gateway, visitor: Visitor, session_id: str, asked: Asked
+) -> Subscription | Response:
+    """Return a subscription of a session, or why there is none. Raises SessionUnknown and SessionGone."""
     if why := closed(here):
         return passing_refusal(here, why)
     try:
@@ -40,7 +53,7 @@ async def open_session_stream(
         return passing_refusal(here, Why.STORE)
     if session.status is SessionStatus.ERASED:
         raise SessionGone(session_id, session.status)
-    return await _stream(
+    return await _subscribed(
         here,
         visitor,
         session_id,
@@ -53,8 +66,10 @@ async def open_session_stream(
     )
 
 
-async def open_run_stream(here: Gateway, visitor: Visitor, run_id: str, asked: Asked) -> Response:
-    """Return the stream of a run, or why there is none. Raises RunUnknown and SessionGone."""
+async def follow_run(
+    here: Gateway, visitor: Visitor, run_id: str, asked: Asked
+) -> Subscription | Response:
+    """Return a subscription of a run, or why there is none. Raises RunUnknown and SessionGone."""
     if why := closed(here):
         return passing_refusal(here, why)
     try:
@@ -64,7 +79,7 @@ async def open_run_stream(here: Gateway, visitor: Visitor, run_id: str, asked: A
         return passing_refusal(here, Why.STORE)
     if session.status is SessionStatus.ERASED:
         raise SessionGone(run.session_id, session.status)
-    return await _stream(
+    return await _subscribed(
         here,
         visitor,
         run.session_id,
@@ -78,9 +93,9 @@ async def open_run_stream(here: Gateway, visitor: Visitor, run_id: str, asked: A
     )
 
 
-async def _stream(
+async def _subscribed(
     here: Gateway, visitor: Visitor, session_id: str, request: SubscriptionRequest
-) -> Response:
+) -> Subscription | Response:
     try:
         seat = here.seats.take(visitor, request.session)
         subscription = await here.hub.subscribe(request, on_close=seat.leave)
@@ -94,4 +109,10 @@ async def _stream(
     if subscription.already_ended:
         subscription.close()
         return Response(status_code=204)
-    return HandedOver(EventStreamResponse(subscription, retry_ms=retry_ms(here)))
+    return subscription
+
+
+def _response(here: Gateway, opened: Subscription | Response) -> Response:
+    if isinstance(opened, Response):
+        return opened
+    return HandedOver(EventStreamResponse(opened, retry_ms=retry_ms(here)))

@@ -21,13 +21,14 @@ class Principal:
     scopes: frozenset[str] = field(default_factory=frozenset[str])
 
 
-_LOCAL = Principal(LOCAL_TENANT, scopes=frozenset({"*"}))
+LOCAL = Principal(LOCAL_TENANT, scopes=frozenset({"*"}))
+"""Everybody, as long as there are no users."""
 
 
 async def principal(request: Request) -> Principal:
     """Return the caller of a request."""
     del request  # a version that knows users reads credentials from it
-    return _LOCAL
+    return LOCAL
 
 
 Caller = Annotated[Principal, Depends(principal)]

@@ -5,12 +5,15 @@ By itself it waits for ever for the rest of a header, keeps any amount of it, an
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from holdfast.gateway.outlet import Flow
 from holdfast.gateway.problems import Problem
+from holdfast.gateway.verdict import VERDICT, Verdict
 from holdfast.gateway.wire import WIRE, Wire
 
 # A header is one packet. Also how long a new connection may say nothing.
@@ -29,8 +32,14 @@ class PatientProtocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     _header_timer: asyncio.TimerHandle | None = None
     _on_lost: Callable[[], object] | None = None
+    _verdict: Verdict | None = None
     _header_bytes = 0
     _in_header = True
+
+    def answer_with(self, verdict: Verdict | None, *, until: float) -> None:
+        """Answer the request that is parsed next with `verdict`, if there is one. Its header has time `until` then."""
+        self._verdict = verdict
+        self._await_header(until)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first header."""
@@ -70,6 +79,8 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
         scope: Any = self.scope
         scope["extensions"] = {WIRE: self}
+        if self._verdict is not None:
+            scope["extensions"][VERDICT], self._verdict = self._verdict, None
         if not self._in_header:
             self._await_header()
 
@@ -123,7 +134,13 @@ class PatientProtocol(HttpToolsProtocol):
             if head and not self.transport.is_closing():
                 self.transport.write(head)
             return None
-        wire = _Lent(self, head, paused=self.flow.write_paused, keep_alive=cycle.keep_alive)
+        wire = Lent(
+            self.transport,
+            head,
+            Server(self.config, self.server_state, self.app_state),
+            paused=self.flow.write_paused,
+            keep_alive=cycle.keep_alive,
+        )
         # As far as HTTP goes this is the end of it: whoever still listens is told so, and nothing more can be sent.
         cycle.response_complete = True
         cycle.message_event.set()
@@ -163,10 +180,11 @@ class PatientProtocol(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _await_header(self) -> None:
+    def _await_header(self, until: float | None = None) -> None:
         self._header_arrived()
         self._in_header = True
-        self._header_timer = self.loop.call_later(HEADER_TIMEOUT_S, self._give_up)
+        until = self.loop.time() + HEADER_TIMEOUT_S if until is None else until
+        self._header_timer = self.loop.call_at(until, self._give_up)
 
     def _header_arrived(self) -> None:
         self._in_header = False
@@ -196,25 +214,44 @@ class _Held:
         return getattr(self._transport, name)
 
 
-class _Lent(Wire):
+class Server(NamedTuple):
+    """What uvicorn gives to each connection's protocol."""
+
+    config: Config
+    state: ServerState
+    app_state: dict[str, Any]
+
+    def protocol(self) -> PatientProtocol:
+        """Return one that speaks HTTP on another connection, or on one that was a stream's."""
+        return PatientProtocol(self.config, self.state, self.app_state)
+
+
+class Lent(Wire):
     """A connection on loan from this server."""
 
-    __slots__ = ("_app_state", "_config", "_server_state")
+    __slots__ = ("_server",)
 
     def __init__(
-        self, lender: PatientProtocol, head: bytes, *, paused: bool, keep_alive: bool
+        self,
+        transport: asyncio.Transport,
+        head: bytes,
+        server: Server,
+        *,
+        paused: bool,
+        keep_alive: bool,
     ) -> None:
-        super().__init__(lender.transport, head, paused=paused, keep_alive=keep_alive)
-        self._config, self._app_state = lender.config, lender.app_state
-        self._server_state = lender.server_state
+        super().__init__(transport, head, paused=paused, keep_alive=keep_alive)
+        self._server = server
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server_state.connections.discard(self)
+        """Be none of the server's any more, and tell whose stream it was."""
+        self._server.state.connections.discard(self)
         super().connection_lost(exc)
 
     def give_back(self, ahead: bytes) -> None:
-        self._server_state.connections.discard(self)
-        protocol = PatientProtocol(self._config, self._server_state, self._app_state)
+        """Speak HTTP on it again."""
+        self._server.state.connections.discard(self)
+        protocol = self._server.protocol()
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         if self.paused:

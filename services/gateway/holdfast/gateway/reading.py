@@ -15,7 +15,7 @@ from holdfast.gateway.ending import Ending
 from holdfast.gateway.feed import Feed
 from holdfast.gateway.position import Position
 from holdfast.gateway.request import Sources, SubscriptionRequest
-from holdfast.gateway.selection import Selection
+from holdfast.gateway.selection import ALL, EVERYTHING, Selection
 from holdfast.gateway.sift import sift
 
 # Frames between two turns of the event loop: writes to a connection that is gone return without suspending, and a
@@ -37,7 +37,11 @@ class Reading:
         self.examined = 0  # entries since the caller last let the event loop turn
         self._request, self._feed, self._sources = request, feed, sources
         self._ring = feed.ring
-        self._selection = Selection(request.types, request.agent, request.run_id)
+        self._selection = (
+            ALL
+            if request.types is EVERYTHING and request.agent is None and request.run_id is None
+            else Selection(request.types, request.agent, request.run_id)
+        )
         self._over_at: int | None = (
             None  # where the stream of a run ends whose terminal event is behind or gone
         )

@@ -32,7 +32,7 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     ]
 
 
-_STREAM_FIELDS = _raw(STREAM_HEADERS)
+STREAM_FIELDS = _raw(STREAM_HEADERS)
 
 
 class ReaderStalled(Exception):
@@ -59,7 +59,7 @@ class EventStreamResponse(Response):
         self.subscription = subscription
         self._retry_ms = retry_ms
         self.raw_headers = (
-            list(_STREAM_FIELDS) if not headers else _raw({**STREAM_HEADERS, **headers})
+            list(STREAM_FIELDS) if not headers else _raw({**STREAM_HEADERS, **headers})
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -75,7 +75,8 @@ class Seats:
                 if self._counts[key] >= most:
                     raise NoSeat(why)
                 keys.append(key)
-        self._counts.update(keys)
+        for key in keys:  # mostly none at all, where `update` is 2 µs
+            self._counts[key] += 1
         self.taken += 1
         return Seat(self, tuple(keys))
 

@@ -70,3 +70,7 @@ class Selection:
     def stored_runs(self) -> frozenset[str] | None:
         """Return the runs for the store's pages; None for all."""
         return self.family if self.run_id is not None else None
+
+
+ALL = Selection()
+"""What most subscribers want."""

@@ -4,14 +4,17 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
 
+from holdfast.gateway.express import express_of
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.protocol import PatientProtocol
+from holdfast.gateway.reception import Reception
 from holdfast.gateway.settings import Settings
 
 # The kernel's queue of a wave of reconnects: 4,096 arrive in under a second and are accepted in half of one.
@@ -47,7 +50,7 @@ def server_config(settings: Settings, app: Any) -> uvicorn.Config:
         host=settings.host.strip("[]"),
         port=settings.port,
         loop="none",  # it runs inside of ours
-        http=PatientProtocol,
+        http=_protocol(app),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -58,6 +61,11 @@ def server_config(settings: Settings, app: Any) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def _protocol(app: Any) -> Any:
+    express = express_of(app)
+    return PatientProtocol if express is None else partial(Reception, express=express)
 
 
 class GatewayServer(uvicorn.Server):

@@ -8,8 +8,9 @@ framework is asked after all.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 from fastapi import Request
@@ -28,7 +29,7 @@ from holdfast.gateway.params import (
 )
 from holdfast.gateway.principal import Principal, principal
 from holdfast.gateway.problems import ANSWERED, answer_to, problem_of
-from holdfast.gateway.seats import Visitor
+from holdfast.gateway.verdict import given, verdict_of
 from holdfast.gateway.visitors import visitor_of
 
 Who = Callable[[Request], Awaitable[Principal]]
@@ -39,8 +40,8 @@ class _Route:
     path: str  # as the framework's route has it: it is a label of metrics
 
 
-_SESSION = _Route("/v1/sessions/{session_id}/stream")
-_RUN = _Route("/v1/runs/{run_id}/stream")
+SESSION = _Route("/v1/sessions/{session_id}/stream")
+RUN = _Route("/v1/runs/{run_id}/stream")
 
 
 class Shortcut:
@@ -83,31 +84,15 @@ class Shortcut:
     ) -> Response:
         here = self._gateway()
         of_session = kind == "sessions"
-        scope["route"] = _SESSION if of_session else _RUN
+        scope["route"] = SESSION if of_session else RUN
         scope["path_params"] = {"session_id" if of_session else "run_id": name}
+        if (verdict := verdict_of(scope)) is not None:
+            return given(verdict)
         visitor = visitor_of(scope, await who(Request(scope, receive)), here)
+        asked = read_asked(name, scope["query_string"], scope["headers"], of_session=of_session)
         if of_session:
-            return await self._session(scope, here, visitor, name)
-        return await self._run(scope, here, visitor, name)
-
-    async def _session(self, scope: Scope, here: Gateway, visitor: Visitor, name: str) -> Response:
-        session_id = read_session_id(name)
-        query = _Query(scope)
-        asked = Asked(
-            read_cursor(_last_event_ids(scope), query.all("after")),
-            read_types(query.all("types")),
-            read_agent(query.all("agent")),
-        )
-        return await open_session_stream(here, visitor, session_id, asked)
-
-    async def _run(self, scope: Scope, here: Gateway, visitor: Visitor, name: str) -> Response:
-        run_id = read_run_id(name)
-        query = _Query(scope)
-        asked = Asked(
-            read_cursor(_last_event_ids(scope), query.all("after")),
-            read_types(query.all("types")),
-        )
-        return await open_run_stream(here, visitor, run_id, asked)
+            return await open_session_stream(here, visitor, name, asked)
+        return await open_run_stream(here, visitor, name, asked)
 
     def _who(self) -> Who | None:
         """Return what tells the principal of a request; None where that needs the framework."""
@@ -119,13 +104,32 @@ class Shortcut:
         return who
 
 
+def read_asked(
+    name: str, query_string: bytes, headers: Iterable[tuple[bytes, bytes]], *, of_session: bool
+) -> Asked:
+    """Return what a request for the stream of a session, or of a run, asks for. Raises what is in `ANSWERED`."""
+    (read_session_id if of_session else read_run_id)(name)
+    last_event_ids = tuple(value for key, value in headers if key == b"last-event-id")
+    return _asked(query_string, last_event_ids, of_session)
+
+
+@lru_cache(maxsize=256)  # in a wave most have the same cursor, and want the same
+def _asked(query_string: bytes, last_event_ids: tuple[bytes, ...], of_session: bool) -> Asked:
+    query = _Query(query_string)
+    return Asked(
+        read_cursor([value.decode("latin-1") for value in last_event_ids], query.all("after")),
+        read_types(query.all("types")),
+        read_agent(query.all("agent")) if of_session else None,
+    )
+
+
 class _Query:
     """The parameters of a request, as the framework reads them."""
 
     __slots__ = ("_found",)
 
-    def __init__(self, scope: Scope) -> None:
-        query = scope["query_string"].decode("latin-1")
+    def __init__(self, query_string: bytes) -> None:
+        query = query_string.decode("latin-1")
         if "%" in query or "+" in query:
             self._found = QueryParams(query).multi_items()
         else:
@@ -135,10 +139,6 @@ class _Query:
 
     def all(self, name: str) -> Sequence[str]:
         return [value for key, value in self._found if key == name]
-
-
-def _last_event_ids(scope: Scope) -> Sequence[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == b"last-event-id"]
 
 
 def is_plain(who: Callable[..., Any]) -> bool:
