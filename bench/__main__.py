@@ -54,18 +54,17 @@ def main() -> int:
             return 2
         rounds = asked.rounds or (ROUNDS_FULL if asked.full else ROUNDS)
         with _contenders(work, asked.against) as contenders:
-            found: dict[str, dict[str, Any]] = {
-                name: {
+            about, found = machine(), dict[str, dict[str, Any]]()
+            for name in names:
+                found[name] = {
                     "by": [by.value for by in loads[name].by],
                     "who": _measure(name, loads[name], contenders, rounds),
                 }
-                for name in names
-            }
+                # After each: what is measured is kept when the rest is broken off.
+                if asked.json:
+                    text = json.dumps({"machine": about, "loads": found}, indent=1)
+                    Path(asked.json).write_text(text + "\n", encoding="utf-8")
         Console(width=None if sys.stdout.isatty() else 170).print(table(found))
-        if asked.json:
-            Path(asked.json).write_text(
-                json.dumps({"machine": machine(), "loads": found}, indent=1) + "\n"
-            )
         failed = any("failed" in cell for row in found.values() for cell in row["who"].values())
         return 1 if failed else 0
     finally:
