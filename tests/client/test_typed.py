@@ -35,10 +35,10 @@ def test_an_event_is_its_model():
 def test_an_application_sees_its_own_model():
     @register_custom
     class OrderPaid(CustomEvent):
-        type: Literal["custom.order.paid"] = "custom.order.paid"
+        type: Literal["custom.typed.order_paid"] = "custom.typed.order_paid"
         amount: int
 
-    assert typed(recorded("custom.order.paid", amount=12)) == OrderPaid(amount=12)
+    assert typed(recorded("custom.typed.order_paid", amount=12)) == OrderPaid(amount=12)
 
 
 @pytest.mark.parametrize(
