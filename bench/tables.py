@@ -46,7 +46,11 @@ def three(values: Sequence[float], unit: str = "") -> str:
 
 def ratios(ours: Mapping[str, Any], theirs: Mapping[str, Any], field: str) -> list[float]:
     """Return how many times more a peer took, round by round: what else the machine did then hit both."""
-    return [their / our for our, their in zip(ours[field], theirs[field], strict=False) if our > 0]
+    return [
+        their / our
+        for our, their in zip(ours[field], theirs[field], strict=False)
+        if our > 0 and their > 0
+    ]
 
 
 def rows(found: Found) -> list[list[str]]:
@@ -64,7 +68,7 @@ def rows(found: Found) -> list[list[str]]:
                     f"{BY[By(field)]} {three(ratios(ours, figures, field), 'x')}"
                     for field in load["by"]
                 )
-            medians = [_short(statistics.median(figures[field])) for field in HEADINGS]
+            medians = [_short(_middle(field, figures[field])) for field in HEADINGS]
             cells.append([name, who, *medians, compared])
     return cells
 
@@ -92,6 +96,11 @@ def markdown(found: Found) -> str:
     ruler = ["---", "---", *["--:"] * len(HEADINGS), "---"]
     lines = [heading, ruler, *rows(found)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _middle(field: str, values: Sequence[float]) -> float:
+    # From the second round on a process has the memory already, and grows by nothing: the first one tells.
+    return values[0] if field == By.MEMORY else statistics.median(values)
 
 
 def _short(value: float) -> str:
