@@ -55,7 +55,7 @@ faults: $(DEV) ## kill and break real servers on purpose (eight minutes on two q
 	$(PY) -m pytest -p tests.no_skips $(SHARED) -m "fault and not alone and not long" $(ARGS)
 	$(PY) -m pytest -p tests.no_skips -m "fault and alone and not long" $(ARGS)
 
-faults-long: $(DEV) ## what is too long for CI (a quarter of an hour); HOLDFAST_FAULTS_ALL=1 does so at every event
+faults-long: $(DEV) ## what is too long for CI (twenty minutes); HOLDFAST_FAULTS_ALL=1 does so at every event
 	$(PY) -m pytest -p tests.no_skips -m "(fault or browser) and long" $(ARGS)
 
 simulate: $(DEV) ## go on with the million simulated schedules; ARGS="--seconds 3600"

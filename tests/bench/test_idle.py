@@ -6,7 +6,13 @@ import pytest
 
 from bench.idle import measure
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.fault,
+    pytest.mark.long,
+    pytest.mark.postgres,
+    pytest.mark.redis,
+]
 
 # Of one process, however many sessions it knows, owns and watches: a hundred such processes ask 2,000 times a second.
 PER_SECOND_MAX = 20.0

@@ -11,7 +11,13 @@ from holdfast.events.fold.state import WEIGHT_MAX
 from tests.e2e.stack import Stack, running
 from tests.faults.rig import Rig
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.fault,
+    pytest.mark.long,
+    pytest.mark.postgres,
+    pytest.mark.redis,
+]
 
 SHORT, LONG = 3_000, 30_000
 
