@@ -74,7 +74,7 @@ service.serve_with = hang
 
 WORKER = """
 import holdfast.orchestrator.__main__ as service
-from holdfast.orchestrator.app import Orchestrator
+from holdfast.orchestrator.orchestrator import Orchestrator
 async def hang(self):
     await asyncio.sleep(0.3)
     hang_on_purpose()

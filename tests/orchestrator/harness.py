@@ -18,8 +18,8 @@ from holdfast.events.fold import fold, messages, without_attempts
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Claims, Run, RunRequest, RunStatus, Store, Ticket
 from holdfast.events.stream import Publisher, Window
-from holdfast.orchestrator.app import Orchestrator
 from holdfast.orchestrator.lease import ClaimsConnection
+from holdfast.orchestrator.orchestrator import Orchestrator
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.worker import WorkHints
 from holdfast.orchestrator.workflow import Workflow, Workflows

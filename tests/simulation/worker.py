@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from holdfast.orchestrator.app import Orchestrator
 from holdfast.orchestrator.lease import SharedClaims
+from holdfast.orchestrator.orchestrator import Orchestrator
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.workflow import Workflows
 from tests.simulation.clocks import SimulatedClock
