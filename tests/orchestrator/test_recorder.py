@@ -9,7 +9,13 @@ import pytest
 from holdfast.events.errors import AppendRefused, StoreBusy, StoreUnavailable
 from holdfast.events.store import Outcome, StepResult
 from holdfast.events.store_memory import MemoryStore
-from holdfast.orchestrator.recorder import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Recorder
+from holdfast.orchestrator.recorder import (
+    BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX,
+    COMMITS,
+    SHARE_EVENTS,
+    Recorder,
+)
 from holdfast.orchestrator.session_log import Entry, Fenced, SessionLog
 from tests.factories import TENANT
 from tests.orchestrator.harness import until
@@ -61,6 +67,12 @@ class Desk:
         return [e.envelope["data"]["text"] for e in page.items]
 
 
+async def settled() -> None:
+    """Let everything that can go on do so: nothing here waits for time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
     store, heard, counted, guard = MemoryStore(), Heard(), Counted(), Active()
@@ -74,22 +86,63 @@ async def desk() -> AsyncIterator[Desk]:
     assert not broken, "the recorder itself must survive everything"
 
 
-async def test_while_one_commit_is_in_flight_everything_else_gathers_for_the_next(
+async def test_while_the_commits_are_in_flight_everything_else_gathers_for_the_next(
     desk: Desk,
 ) -> None:
-    one, two = await desk.session("one"), await desk.session("two")
+    logs = [await desk.session(name) for name in ("one", "two", "three")]
     desk.writer.held.clear()
-    desk.add(one, "a")
-    await until(lambda: len(desk.writer.calls) == 1)
+    for n, log in enumerate(logs[:COMMITS], 1):
+        desk.add(log, "a")
+        await until(lambda n=n: len(desk.writer.calls) == n)
     for text in "bcd":
-        desk.add(one, text)
-        desk.add(two, text)
+        for log in logs:
+            desk.add(log, text)
+    await settled()
+    assert len(desk.writer.calls) == COMMITS
     desk.writer.held.set()
-    await desk.recorded(one, two)
-    assert [sum(len(b.events) for b in call) for call in desk.writer.calls] == [1, 6]
-    assert await desk.texts(one) == ["a", "b", "c", "d"]
-    assert await desk.texts(two) == ["b", "c", "d"]
-    assert desk.heard.texts(one.session) == ["a", "b", "c", "d"]
+    await desk.recorded(*logs)
+    # Whichever of the two comes back first takes all that waited, but for the other one's session.
+    assert [sum(len(b.events) for b in call) for call in desk.writer.calls][:3] == [1, 1, 6]
+    for log, wanted in zip(logs, ("abcd", "abcd", "bcd"), strict=True):
+        assert "".join(await desk.texts(log)) == wanted
+        assert "".join(desk.heard.texts(log.session)) == wanted
+
+
+async def test_a_session_is_in_one_commit_at_a_time(desk: Desk) -> None:
+    log = await desk.session("one")
+    desk.writer.held.clear()
+    desk.add(log, "a")
+    await until(lambda: len(desk.writer.calls) == 1)
+    desk.add(log, "b")
+    await settled()
+    assert len(desk.writer.calls) == 1
+    desk.writer.held.set()
+    await desk.recorded(log)
+    assert await desk.texts(log) == ["a", "b"]
+
+
+async def test_a_commit_that_takes_long_holds_up_nobody_who_came_after_it(desk: Desk) -> None:
+    slow, quick = await desk.session("slow"), await desk.session("quick")
+    desk.writer.slow.add(slow.session)
+    late = desk.add(slow, "a")
+    await until(lambda: len(desk.writer.calls) == 1)
+    async with asyncio.timeout(5):
+        for text in "bcd":
+            await desk.add(quick, text).durable()
+    assert not late.committed
+    desk.writer.hurried.set()
+    await late.durable()
+
+
+async def test_a_crowd_is_shared_out_so_that_not_all_wait_for_the_same_commit(desk: Desk) -> None:
+    logs = [await desk.session(f"s{n}") for n in range(SHARE_EVENTS)]
+    desk.writer.held.clear()
+    for log in logs:
+        desk.add(log, "a")
+    await until(lambda: len(desk.writer.calls) == COMMITS)
+    assert [len(call) for call in desk.writer.calls] == [SHARE_EVENTS // COMMITS] * COMMITS
+    desk.writer.held.set()
+    await desk.recorded(*logs)
 
 
 async def test_nothing_is_announced_before_it_is_committed(desk: Desk) -> None:

@@ -1,8 +1,10 @@
-"""Group commit: while one commit is in flight, everything else gathers for the next. No window, no timer.
+"""Group commit: while two commits are in flight, everything else gathers for the next. No window, no timer.
 
-One recorder per process appends for all its sessions. An event that the store has confirmed, and only such a one,
-goes on to the publisher. Sessions that can't be recorded together are recorded aside, each by itself and at its own
-pace: a row that is locked, an entry that is huge or that the log refuses holds up its own session and no other.
+One recorder per process appends for all its sessions. A session is in one commit at a time, so that two of them have
+nothing in common; the database works at one while the worker prepares and settles the other. An event that the store
+has confirmed, and only such a one, goes on to the publisher. Sessions that can't be recorded together are recorded
+aside, each by itself and at its own pace: a row that is locked, an entry that is huge or that the log refuses holds up
+its own session and no other.
 """
 
 import asyncio
@@ -19,13 +21,20 @@ from holdfast.events.store import Outcome, Writer
 from holdfast.orchestrator.session_log import SessionLog
 from holdfast.orchestrator.work import Work
 
+# One that Postgres works at and one in the worker's hands: a third would wait for either.
+COMMITS = 2
+
 # A few hundred events a commit: at 200 producers that is 156,000 events/s, and a poisoned batch is soon taken apart.
 BATCH_EVENTS_MAX = 400
+
+# While no other commit is in flight, a crowd of sessions is shared out over two: else all who wait for a commit would
+# wait for the same one and be settled at the same time, with the database idle meanwhile.
+SHARE_EVENTS = 64
 
 # 4 MiB a commit: some 50 ms of Postgres. A single entry may be larger; it is recorded aside then.
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
-# Two of the worker's five connections at most are spent on sessions aside: each may wait for a lock for 2 s.
+# With the two commits four of the worker's five connections: each of these may wait for a lock for 2 s.
 ASIDE_APPENDS = 2
 
 # While Postgres is away: 0.1 s, doubling to 2 s, each give or take 20 %.
@@ -64,7 +73,7 @@ class Observer(Protocol):
 
 
 class Recorder:
-    """Appends what the process's sessions have pending, many sessions to a commit, one commit at a time."""
+    """Appends what the process's sessions have pending, many sessions to a commit."""
 
     def __init__(
         self,
@@ -79,59 +88,83 @@ class Recorder:
         self._writer, self._announcer, self._guard = writer, announcer, guard
         self._observer, self._clock, self._chance = observer, clock, chance
         self._dirty: dict[int, SessionLog] = {}
-        self._aside: set[SessionLog] = set()
+        # In a commit or aside: what is added meanwhile is looked at when they come back.
+        self._taken: set[SessionLog] = set()
+        self._in_flight = 0
         self._aside_slots = asyncio.Semaphore(ASIDE_APPENDS)
         self._wake = asyncio.Event()
 
     def submit(self, session: SessionLog) -> None:
         """Let the session's pending entries be recorded."""
-        if session not in self._aside:  # else it comes back by itself
+        if session not in self._taken:
             self._dirty[session.session] = session
             self._wake.set()
 
     async def run(self) -> None:
         """Commit whatever is pending, for ever. Nothing that the store raises ends this."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                await self._wake.wait()
+            for n in range(COMMITS):
+                group.create_task(self._keep_committing(group), name=f"recorder:{n}")
+
+    async def _keep_committing(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            if not self._dirty:
                 self._wake.clear()
-                while self._dirty:
-                    await self._guard.active()
-                    together, alone = self._gather()
-                    if together:
-                        alone += await self._commit(together)
-                    for work in alone:
-                        self._set_aside(work, group)
+                await self._wake.wait()
+            await self._guard.active()
+            together, alone = self._gather()
+            if together:
+                self._in_flight += 1
+                try:
+                    aside = await self._commit(together)
+                finally:
+                    self._in_flight -= 1
+                alone += aside
+                for work in together:
+                    if work not in aside:
+                        self._give_back(work.session)
+            for work in alone:
+                group.create_task(self._alone(work), name=f"append:{work.session.session_id}")
 
     def _gather(self) -> tuple[list[Work], list[Work]]:
-        """Take the next batch: sessions in the order in which they became dirty, the rest keeps its place.
+        """Take the next batch, sessions in the order in which they became dirty.
 
         Beside it come those whose oldest entry is too large to be recorded with others.
         """
         together: list[Work] = []
         alone: list[Work] = []
-        room, room_bytes = BATCH_EVENTS_MAX, BATCH_BYTES_MAX
-        for session in list(self._dirty.values()):
-            if room <= 0:
-                break
-            if not session.pending or session in self._aside:
+        room, room_bytes = self._share(), BATCH_BYTES_MAX
+        while self._dirty and room > 0:
+            session = next(iter(self._dirty.values()))
+            if not session.pending:
                 del self._dirty[session.session]
                 continue
             first = session.pending[0]
             if first.size > BATCH_BYTES_MAX:
                 alone.append(Work(session, session.batch_of([first]), [first]))
-                del self._dirty[session.session]
-                continue
-            if first.size > room_bytes:
+            elif first.size > room_bytes:
                 break
-            batch, entries = session.batch(room, limit_bytes=room_bytes)
-            together.append(Work(session, batch, entries))
-            room -= max(1, len(batch.events))
-            room_bytes -= sum(entry.size for entry in entries)
+            else:
+                batch, entries = session.batch(room, limit_bytes=room_bytes)
+                together.append(Work(session, batch, entries))
+                room -= max(1, len(batch.events))
+                room_bytes -= sum(entry.size for entry in entries)
             del self._dirty[session.session]
-            if len(entries) < len(session.pending):
-                self._dirty[session.session] = session
+            self._taken.add(session)
         return together, alone
+
+    def _share(self) -> int:
+        """Return how many events the next commit should take."""
+        waiting = len(self._dirty)
+        if self._in_flight or waiting < SHARE_EVENTS:
+            return BATCH_EVENTS_MAX
+        return min(waiting // COMMITS, BATCH_EVENTS_MAX)
+
+    def _give_back(self, session: SessionLog) -> None:
+        """Let the session be recorded with others again."""
+        self._taken.discard(session)
+        if session.pending:
+            self.submit(session)
 
     async def _commit(self, works: Sequence[Work]) -> list[Work]:
         """Append together; return those that have to be appended one by one."""
@@ -210,13 +243,6 @@ class Recorder:
             self._observer.appended(events, self._clock.monotonic() - started)
         return absent
 
-    def _set_aside(self, work: Work, group: asyncio.TaskGroup) -> None:
-        session = work.session
-        if self._dirty.get(session.session) is session:
-            del self._dirty[session.session]
-        self._aside.add(session)
-        group.create_task(self._alone(work), name=f"append:{session.session_id}")
-
     async def _alone(self, work: Work) -> None:
         """Record one session's entries by themselves; then it is among the others again."""
         session = work.session
@@ -230,9 +256,7 @@ class Recorder:
             log.exception("append.broke", session=session.session_id, epoch=session.epoch)
             session.fence(f"can't be recorded: {error!r}")
         finally:
-            self._aside.discard(session)
-            if session.pending:
-                self.submit(session)
+            self._give_back(session)
 
     async def _until_known(self, work: Work) -> None:
         """Append one session's entries until the outcome is known. Raises AppendRefused, and what is unexpected."""
@@ -271,8 +295,6 @@ class Recorder:
             return 0  # meanwhile its lease was found to be lost: nothing of it is pending any more
         recorded = session.commit(work.entries)
         self._announcer.committed(session, recorded)
-        if session.pending:
-            self.submit(session)
         return len(recorded)
 
     def _reject(self, work: Work, error: AppendRefused) -> None:
