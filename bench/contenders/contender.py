@@ -7,12 +7,19 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Events to each session: how many, how far apart (0: as fast as they are taken), and from when."""
+    """Events to each session: how many, how far apart (0: as fast as they are taken), and from when.
+
+    Sessions take turns: the rate of all together is even, and nobody is offered a burst that others aren't.
+    """
 
     events: int
     every_us: int
     begin_ns: int = 0  # CLOCK_MONOTONIC; 0: at once
     pad: int = 0
+
+    def begin_of(self, nth: int, sessions: int) -> int:
+        """Return when the nth of so many sessions, counted from 0, has its first event."""
+        return self.begin_ns and self.begin_ns + nth * self.every_us * 1000 // sessions
 
 
 class Contender(Protocol):

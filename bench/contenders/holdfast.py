@@ -92,19 +92,19 @@ class Holdfast:
 
     def publish(self, sessions: Sequence[str], pace: Pace) -> None:
         """Start a run of `drip` in each."""
-        wanted = {
-            "events": pace.events,
-            "every_us": pace.every_us,
-            "begin_ns": pace.begin_ns,
-            "pad": pace.pad,
-        }
 
-        def start(session: str) -> str:
+        def start(nth: int, session: str) -> str:
+            wanted = {
+                "events": pace.events,
+                "every_us": pace.every_us,
+                "begin_ns": pace.begin_of(nth, len(sessions)),
+                "pad": pace.pad,
+            }
             body = {"workflow": "drip", "input": wanted}
             return self._post(f"/v1/sessions/{session}/runs", body)["run_id"]
 
         with concurrent.futures.ThreadPoolExecutor(ASKING) as pool:
-            self._runs = list(pool.map(start, sessions))
+            self._runs = list(pool.map(start, range(len(sessions)), sessions))
 
     def window(self, session: str) -> str:
         """Return the key of the session's stream in Redis, which is made of a number that only Postgres knows."""

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.contenders.contender import Pace
 
@@ -19,17 +20,17 @@ IN_FLIGHT = 64
 
 def post_all(port: int, sessions: Sequence[str], pace: Pace) -> None:
     """Publish every event of every session at its time, sessions taking turns."""
+    pace = replace(pace, begin_ns=pace.begin_ns or time.monotonic_ns())
+    begins = [pace.begin_of(k, len(sessions)) for k in range(len(sessions))]
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = _Answers(connection)
-        begin = pace.begin_ns or time.monotonic_ns()
-        step_ns = pace.every_us * 1000 / len(sessions)
         for i in range(pace.events):
             for k, session in enumerate(sessions):
-                late_ns = begin + i * pace.every_us * 1000 + k * step_ns - time.monotonic_ns()
+                late_ns = begins[k] + i * pace.every_us * 1000 - time.monotonic_ns()
                 if pace.every_us and late_ns > 0:
                     answers.drain()
-                    late_ns = begin + i * pace.every_us * 1000 + k * step_ns - time.monotonic_ns()
+                    late_ns = begins[k] + i * pace.every_us * 1000 - time.monotonic_ns()
                     if late_ns > 0:
                         time.sleep(late_ns / 1e9)
                 now = time.monotonic_ns()

@@ -66,7 +66,8 @@ class Floor:
 
     def publish(self, sessions: Sequence[str], pace: Pace) -> None:
         """Begin to write to all of them."""
-        self._say({"events": pace.events, "every_us": pace.every_us, "begin_ns": pace.begin_ns})
+        begins = [pace.begin_of(nth, len(sessions)) for nth in range(len(sessions))]
+        self._say({"events": pace.events, "every_us": pace.every_us, "begins_ns": begins})
 
     def settle(self, timeout_s: float) -> None:
         """Wait until all is written."""
@@ -202,16 +203,17 @@ async def write(asked: argparse.Namespace) -> None:
             writers = await authors(asked.where, told["sessions"])
             answer: Any = [one.session for one in writers]
         else:
-            await asyncio.gather(*(_drip(press, one, told) for one in writers))
+            drips = zip(writers, told["begins_ns"], strict=True)
+            await asyncio.gather(*(_drip(press, one, begin, told) for one, begin in drips))
             answer = True
         print(json.dumps(answer), flush=True)
     for task in tasks:
         task.cancel()
 
 
-async def _drip(press: Press, author: Author, pace: dict[str, int]) -> None:
+async def _drip(press: Press, author: Author, begin_ns: int, pace: dict[str, int]) -> None:
     for i in range(pace["events"]):
-        late_ns = pace["begin_ns"] + i * pace["every_us"] * 1000 - time.monotonic_ns()
+        late_ns = begin_ns + i * pace["every_us"] * 1000 - time.monotonic_ns()
         if late_ns > 0:
             await asyncio.sleep(late_ns / 1e9)
         press.append(author.row())
