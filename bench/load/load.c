@@ -7,6 +7,9 @@
  * anything and each later one must be one more: less is a duplicate, more is a gap, and either fails the run (exit 1).
  * A frame without `"n":` (a heartbeat, a control frame, `session.created`) is counted and otherwise ignored.
  *
+ * A gateway that can't serve a stream now says so with a 200 that has a length and ends (a browser gives up for ever on
+ * anything else): that is no stream, and counts as refused, as any other status does.
+ *
  * Prints two lines of JSON: `{"ready":…}` once every connection has its response's head, and the result once every
  * connection has seen UNTIL, or TIMEOUT_S is over. SIGTERM ends it early, with a result.
  *
@@ -45,7 +48,7 @@ typedef struct {
     int fd;
     Stage stage;
     Part part;
-    bool chunked, done;
+    bool chunked, has_length, done;
     uint64_t left;  /* bytes left in this chunk */
     int64_t last;   /* last n, -1 before the first */
     char *kept;     /* the start of a line whose end has not come */
@@ -205,6 +208,7 @@ static bool take_body(Connection *c, const char *at, size_t size) {
  * comes in one piece but for bad luck, which is why only its last bytes are remembered between reads. */
 static size_t take_head(Connection *c, const char *at, size_t size) {
     if (memmem(at, size, "chunked", 7)) c->chunked = true;
+    if (memmem(at, size, "ontent-length:", 14) || memmem(at, size, "ontent-Length:", 14)) c->has_length = true;
     for (size_t i = 0; i < size; i++) {
         if (c->status_at < 12) {
             if (c->status_at >= 9) c->status[c->status_at - 9] = at[i];
@@ -215,7 +219,7 @@ static size_t take_head(Connection *c, const char *at, size_t size) {
         if (memcmp(c->head, "\r\n\r\n", 4) == 0) {
             c->stage = BODY;
             answered++;
-            if (memcmp(c->status, "200", 3) != 0) refused++;
+            if (memcmp(c->status, "200", 3) != 0 || c->has_length) refused++;
             return i + 1;
         }
     }
