@@ -12,9 +12,10 @@ import pytest
 from holdfast.events.append_postgres import PostgresWriter
 from holdfast.events.catalog import SessionErased
 from holdfast.events.pool_postgres import Connection
-from holdfast.events.read_postgres import _READ, _RUNS, _TYPES
+from holdfast.events.read_postgres import _LINES, _READ, _RUNS, _TYPES
 from holdfast.events.snapshots_postgres import _LATEST
 from holdfast.events.store import (
+    LINE_BYTES_MAX,
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
     SessionChange,
@@ -124,14 +125,17 @@ def touched(nodes: list[dict[str, Any]]) -> int:
     )
 
 
+@pytest.mark.parametrize("lines", [False, True])
 @pytest.mark.parametrize("after", [0, EVENTS // 2, EVENTS - 700, EVENTS])
 async def test_a_page_touches_no_more_rows_than_it_has(
-    connection: Connection, session: int, after: int
+    connection: Connection, session: int, after: int, lines: bool
 ):
     """Wherever it begins, it is the next entries of the primary key: no sort, no scan, no count of what follows."""
-    arguments = (session, after, 2**53, PAGE_EVENTS_MAX, PAGE_BYTES_MAX)
+    arguments: tuple[Any, ...] = (session, after, 2**53, PAGE_EVENTS_MAX, PAGE_BYTES_MAX)
+    if lines:
+        arguments = (session, after, PAGE_EVENTS_MAX, ["a"], PAGE_BYTES_MAX, LINE_BYTES_MAX)
 
-    nodes = await plan(connection, _READ.format(filters=""), *arguments)
+    nodes = await plan(connection, _LINES if lines else _READ.format(filters=""), *arguments)
 
     scans = [node for node in nodes if node.get("Relation Name") == "events"]
     assert [(n["Node Type"], n["Index Name"]) for n in scans] == [("Index Scan", "events_pkey")]

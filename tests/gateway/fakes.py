@@ -1,7 +1,7 @@
 """A log and a stream that fail, forget and dawdle on command."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,9 @@ import orjson
 
 from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.kinds import TypeFilter
+from holdfast.events.read import lines_of
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import PAGE_EVENTS_MAX, Page, Pulse, Quiet, SessionStatus
+from holdfast.events.store import PAGE_EVENTS_MAX, Lines, Page, Pulse, Quiet, SessionStatus
 from holdfast.events.stream import Hear, Wake
 
 SESSION = 7
@@ -91,6 +92,11 @@ class FakeLog:
         page = Page(tuple(items), max(after, through), state.head, state.min_seq)
         await self._point()
         return page
+
+    async def lines(
+        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
+    ) -> Lines | None:
+        return lines_of(await self.read(session, after=after, limit=limit), without)
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         await self._answering()

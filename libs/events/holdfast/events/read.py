@@ -1,6 +1,6 @@
 """Pages of the log and the pulse of a session: what everybody may know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -15,6 +15,10 @@ PAGE_EVENTS_MAX = 500
 # A page also ends at 1 MiB of bodies, so that four of the largest events don't become 128 MB.
 PAGE_BYTES_MAX = 1024 * 1024
 
+# Of lines: Postgres joins before it knows how much that is. 500 of these are 8 MB for a moment; what is larger than
+# PAGE_BYTES_MAX in all is not sent.
+LINE_BYTES_MAX = 16 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -28,6 +32,34 @@ class Page:
     through: int
     head: int
     min_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A page whose events follow each other without a gap, as nothing but their bodies, each of them one line.
+
+    `bodies[i]` is that of seq `first + i`. `through`, `head` and `min_seq` are those of a Page.
+    """
+
+    first: int
+    bodies: Sequence[bytes]
+    through: int
+    head: int
+    min_seq: int
+
+
+def lines_of(page: Page, without: Collection[str]) -> Lines | None:
+    """Return a page as lines; None for one that can't be told so, or is too large. See `Reader.lines`."""
+    items = page.items
+    first = items[0].seq if items else page.through + 1
+    bodies = [item.body for item in items]
+    if (
+        any(item.seq != seq or item.type in without for seq, item in enumerate(items, first))
+        or any(b"\n" in body or b"\r" in body or len(body) > LINE_BYTES_MAX for body in bodies)
+        or sum(map(len, bodies)) >= PAGE_BYTES_MAX
+    ):
+        return None
+    return Lines(first, bodies, page.through, page.head, page.min_seq)
 
 
 class Quiet(NamedTuple):
@@ -85,6 +117,16 @@ class Reader(Protocol):
         """Return the events after seq `after` (exclusive), at most `limit`, none beyond `until` (inclusive).
 
         Raises StoreUnavailable.
+        """
+        ...
+
+    async def lines(
+        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
+    ) -> Lines | None:
+        """Return what `read` would, as lines: a fifth of the work for whoever passes events on without a look at them.
+
+        None for a page that only `read` can tell: a seq is missing in it, an event is of a type in `without`, a body
+        is not one line, one is above LINE_BYTES_MAX or all of them reach PAGE_BYTES_MAX. Raises StoreUnavailable.
         """
         ...
 

@@ -1,10 +1,11 @@
 """Pages and pulses from memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
 from holdfast.events.kinds import TypeFilter
+from holdfast.events.read import lines_of
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.slots_memory import held_by, in_turn
 from holdfast.events.state_memory import MemoryState, SessionRow, later
@@ -12,6 +13,7 @@ from holdfast.events.store import (
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
     STALLED_GRACE_S,
+    Lines,
     Page,
     Pulse,
     Quiet,
@@ -59,6 +61,12 @@ class MemoryReader:
                 # What lies beyond was not looked at, even if nothing of it is wanted.
                 return Page(tuple(items), seq, row.head, row.min_seq)
         return Page(tuple(items), max(after, end), row.head, row.min_seq)
+
+    async def lines(
+        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
+    ) -> Lines | None:
+        """Return what `read` would, as lines; see Reader."""
+        return lines_of(await self.read(session, after=after, limit=limit), without)
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists."""

@@ -1,6 +1,6 @@
 """Pages and pulses from Postgres. One statement each, so that a page and its head are of one moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from holdfast.events.cursor import SEQ_MAX
@@ -9,9 +9,11 @@ from holdfast.events.pool_postgres import Connection, Pool, acquired
 from holdfast.events.recorded import RecordedEvent
 from holdfast.events.slots_postgres import held_back
 from holdfast.events.store import (
+    LINE_BYTES_MAX,
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
     STALLED_GRACE_S,
+    Lines,
     Page,
     Pulse,
     Quiet,
@@ -29,7 +31,7 @@ select s.next_seq - 1 as head, s.min_seq, e.*
                array_agg(run_id order by seq) filter (where bytes_before < $5) as run_ids,
                array_agg(body order by seq) filter (where bytes_before < $5) as bodies
           from (select seq, type, run_id, body,
-                       sum(length(body)) over (order by seq) - length(body) as bytes_before
+                       sum(length(body)) over (order by seq rows unbounded preceding) - length(body) as bytes_before
                   from events
                  where session = s.id and seq > $2 and seq >= s.min_seq and seq <= $3 {filters}
                  order by seq
@@ -39,6 +41,26 @@ select s.next_seq - 1 as head, s.min_seq, e.*
 """
 _TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
 _RUNS = "and run_id = any($8)"
+
+# The same page as one value, for those who need no more than the bodies: 0.7 ms of an ordinary page's 2.3, most of
+# them the reader's. A running sum would be a third on top, so the bound is looked at when all is joined.
+_LINES = r"""
+select s.next_seq - 1 as head, s.min_seq, e.n, e.first, e.last,
+       case when e.last - e.first = e.n - 1 and e.bytes < $5 and e.largest <= $6 and not e.unlike then e.lines
+       end as lines
+  from sessions s
+  left join lateral (
+        select count(*) as n, min(seq) as first, max(seq) as last, sum(length(body)) as bytes,
+               max(length(body)) as largest, bool_or(type = any($4)) as unlike,
+               string_agg(body, '\x0a' order by seq) filter (where length(body) <= $6) as lines
+          from (select seq, type, body
+                  from events
+                 where session = s.id and seq > $2 and seq >= s.min_seq
+                 order by seq
+                 limit $3) p
+       ) e on true
+ where s.id = $1
+"""
 
 _PULSE = """
 select s.id, s.next_seq - 1 as head, s.min_seq, s.status,
@@ -114,6 +136,24 @@ class PostgresReader:
         whole = len(items) == row["n"] < limit
         through = min(end, head) if whole else items[-1].seq
         return Page(items, max(after, through), head, min_seq)
+
+    async def lines(
+        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
+    ) -> Lines | None:
+        """Return what `read` would, as lines; see Reader."""
+        args = (session, after, limit, [*without], PAGE_BYTES_MAX, LINE_BYTES_MAX)
+        async with acquired(self._pool) as connection:
+            row = await connection.fetchrow(_LINES, *args)
+        if row is None:
+            return Lines(after + 1, (), after, 0, 1)
+        n, head, min_seq, joined = row["n"], row["head"], row["min_seq"], row["lines"]
+        if not n:
+            through = max(after, head)
+            return Lines(through + 1, (), through, head, min_seq)
+        if joined is None or b"\r" in joined or len(bodies := joined.split(b"\n")) != n:
+            return None
+        through = head if n < limit else row["last"]
+        return Lines(row["first"], bodies, max(after, through), head, min_seq)
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists, in one query."""

@@ -44,9 +44,11 @@ from holdfast.events.desk import (
     Ticket,
 )
 from holdfast.events.read import (
+    LINE_BYTES_MAX,
     PAGE_BYTES_MAX,
     PAGE_EVENTS_MAX,
     STALLED_GRACE_S,
+    Lines,
     Page,
     Pulse,
     Quiet,
@@ -110,6 +112,7 @@ __all__ = [
     "ANSWER_KEPT_S",
     "COMMANDS_AT_ONCE",
     "ENDED",
+    "LINE_BYTES_MAX",
     "OPEN",
     "OPEN_EMITS_MAX",
     "PAGE_BYTES_MAX",
@@ -128,6 +131,7 @@ __all__ = [
     "Hold",
     "Idempotency",
     "Journal",
+    "Lines",
     "Located",
     "Outcome",
     "OwnEvent",

@@ -11,8 +11,8 @@ from holdfast.gateway.ending import Ending
 from holdfast.gateway.observer import Observer
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Piece
-from holdfast.gateway.selection import Selection
-from holdfast.gateway.sift import join, sift
+from holdfast.gateway.selection import LAST, Selection
+from holdfast.gateway.sift import join, join_lines, sift
 from holdfast.gateway.tasks import Flight, Spawn
 
 # Pages being read at once: as many as the gateway has connections that are not reserved, each for about 2 ms. 4 × 500
@@ -137,21 +137,29 @@ class Catchup:
     async def _read(
         self, session: int, selection: Selection, after: int, until: int | None
     ) -> Leaf:
+        # Pages end at multiples of the page size, so that readers who began at different cursors share from their
+        # second page on.
+        limit = PAGE_EVENTS_MAX - after % PAGE_EVENTS_MAX
+        chunk_bytes = self._options.chunk_bytes
+        if selection.everything and until is None:
+            lines = await self._reader.lines(session, after=after, limit=limit, without=LAST)
+            if lines is not None:
+                begin = max(after, lines.min_seq - 1)  # what lies before it is no longer there
+                sifted = join_lines(lines, after=begin, bytes_max=chunk_bytes)
+                through = max(lines.through, begin)
+                return Leaf(after, sifted.pieces, through, lines.head, lines.min_seq, None)
         types, runs = selection.stored_types(), selection.stored_runs()
         if types is not None or runs is not None:
             until = scan_end(after, until)
         page = await self._reader.read(
             session,
             after=after,
-            # Pages end at multiples of the page size, so that readers who began at different cursors share from their
-            # second page on.
-            limit=PAGE_EVENTS_MAX - after % PAGE_EVENTS_MAX,
+            limit=limit,
             until=until,
             types=types,
             run_ids=runs,
         )
-        begin = max(after, page.min_seq - 1)  # what lies before it is no longer there
-        chunk_bytes = self._options.chunk_bytes
+        begin = max(after, page.min_seq - 1)
         if selection.everything:
             sifted = join(page.items, after=begin, bytes_max=chunk_bytes)
         else:

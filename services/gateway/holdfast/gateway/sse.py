@@ -15,6 +15,15 @@ HEARTBEAT = b": hb\n\n"
 """A comment: keeps the connection alive and moves no cursor."""
 
 
+END = b"\n\n"
+"""What ends a frame."""
+
+
+def label(seq: int) -> bytes:
+    """Return what is before an event's body in its frame; behind it there is `END`."""
+    return b"id: %d\ndata: " % seq
+
+
 def frame(recorded: RecordedEvent) -> bytes:
     """Return the event's frame, its body verbatim. Raises ValueError for a body that isn't one line."""
     body = recorded.body
