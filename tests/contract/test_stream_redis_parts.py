@@ -113,6 +113,44 @@ async def test_a_channel_that_is_forgotten_keeps_nobody_waiting(line: Line, ear:
         await waiting
 
 
+async def test_a_hearer_s_mistake_costs_what_it_was_told_and_not_its_hearing(line: Line):
+    heard: list[object] = []
+    back: list[None] = []
+
+    def hear(messages: Sequence[tuple[bytes, bytes]]) -> None:
+        heard.extend(messages)
+        if len(heard) == 1:
+            raise ZeroDivisionError
+
+    clock = ManualClock()
+    ear = Ear(
+        lambda: line,  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
+        on_messages=hear,
+        on_back=lambda: back.append(None),
+        patience=PATIENCE,
+        clock=clock,
+        chance=random.Random(1),
+    )
+    running = asyncio.create_task(ear.run())
+    waiting = asyncio.create_task(ear.want(b"c"))
+    await until(lambda: len(line.sent) == 1)
+    line.answers.put_nowait([b"subscribe", b"c", 1])
+    await waiting
+
+    line.answers.put_nowait([b"message", b"c", b"1"])
+    await until(lambda: not ear.connected)
+    await clock.advance(PATIENCE.back_off_max_s)
+    await until(lambda: len(line.sent) == 2)
+    line.answers.put_nowait([b"subscribe", b"c", 1])
+    line.answers.put_nowait([b"message", b"c", b"2"])
+    await until(lambda: len(heard) == 2)
+
+    # Who hears looks at everything: what it was told when it failed is lost.
+    assert (ear.connected, back) == (True, [None])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_many_channels_are_subscribed_in_batches(line: Line, ear: Ear):
     channels = [b"%d" % number for number in range(SUBSCRIBE_CHANNELS_MAX + 1)]
     waiting = [asyncio.create_task(ear.want(channel)) for channel in channels]

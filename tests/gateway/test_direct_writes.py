@@ -86,7 +86,7 @@ class Cycle:
 
 
 async def respond(world: World, cycle: Any, **request: Any) -> asyncio.Task[None]:
-    subscription = await world.hub.subscribe(SubscriptionRequest(session=SESSION, **request))
+    subscription = await world.hub.subscribe(SubscriptionRequest(**{"session": SESSION, **request}))
     response = EventStreamResponse(subscription, retry_ms=1500)
     call: Any = response(cycle.scope, cycle.receive, cycle.send)
     return asyncio.create_task(call)

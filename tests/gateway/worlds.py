@@ -34,6 +34,9 @@ class Counting(Silent, Observer):
     def caught_behind(self, sessions: int) -> None:
         self._count("caught_behind", sessions)
 
+    def untold(self, readers: int) -> None:
+        self._count("untold", readers)
+
     def page(self, *, shared: bool) -> None:
         self._count("page.shared" if shared else "page.read")
 

@@ -112,6 +112,9 @@ class Ear:
                 if not self._away:
                     reason = str(errors.exceptions[0])
                     _log.warning("stream.away", channels=len(self._wanted), reason=reason)
+            except* Exception:  # noqa: BLE001  # logged, as ruff does not see here
+                # A mistake of whoever hears: to hear nothing from then on would be a worse one.
+                _log.exception("stream.ear_failed")
             finally:
                 was_whole = self._whole
                 self.fall_silent()

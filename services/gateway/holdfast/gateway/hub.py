@@ -287,12 +287,23 @@ class Hub:
 
     def _tick(self, now: float) -> None:
         for subscription in list(self._subscriptions):
-            subscription.tick(now)
+            try:
+                subscription.tick(now)
+            except Exception:  # a mistake of ours about one of them: the others have deadlines, too
+                log.exception("subscription.tick_failed", session=subscription.feed.session)
         for feed in list(self._feeds.values()):
-            if feed.chorus and feed.chorus.at != feed.head:
-                feed.wake()  # a second is the most that an untold event costs them
-            feed.chorus.beat(now, self.options.heartbeat_s)
-            if feed.empty_since is not None and now - feed.empty_since >= self.options.linger_s:
-                self._drop(feed)
-            elif now - feed.refreshed_at >= self.options.rest_s and len(feed.ring):
-                feed.ring.restart(feed.head)
+            try:
+                self._tick_feed(feed, now)
+            except Exception:
+                log.exception("feed.tick_failed", session=feed.session)
+
+    def _tick_feed(self, feed: Feed, now: float) -> None:
+        if feed.chorus and feed.chorus.at != feed.head:
+            # A second is the most that an untold event costs them.
+            self._observer.untold(len(feed.chorus))
+            feed.wake()
+        feed.chorus.beat(now, self.options.heartbeat_s)
+        if feed.empty_since is not None and now - feed.empty_since >= self.options.linger_s:
+            self._drop(feed)
+        elif now - feed.refreshed_at >= self.options.rest_s and len(feed.ring):
+            feed.ring.restart(feed.head)

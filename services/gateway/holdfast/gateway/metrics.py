@@ -79,6 +79,9 @@ class Metrics:
             buckets=_CHECK_SECONDS,
             registry=self._registry,
         )
+        self._untold = self._counter(
+            "sse_untold", "readers that were not told of an event in time: more than 0 is a bug"
+        )
         self._rewound = self._counter("log_rewound", "times the log's head went back")
         self._unavailable = self._counter("unavailable", "calls not answered, by what", "what")
         self._requests = self._counter(
@@ -160,6 +163,10 @@ class Metrics:
     def page(self, *, shared: bool) -> None:
         """A catch-up page was read or shared."""
         self._tally.pages[shared] += 1
+
+    def untold(self, readers: int) -> None:
+        """Readers slept with something to read."""
+        self._untold.inc(readers)
 
     def rewound(self) -> None:
         """The store's head went back."""

@@ -57,6 +57,10 @@ class Observer(Protocol):
         """A catch-up page was read from the store, or shared with another subscriber."""
         ...
 
+    def untold(self, readers: int) -> None:
+        """So many readers slept with something to read: a mistake of ours, put right by the tick."""
+        ...
+
     def rewound(self) -> None:
         """The store's head went back: history was lost in a failover."""
         ...
@@ -97,6 +101,9 @@ class Silent:
         """Ignore it."""
 
     def page(self, *, shared: bool) -> None:
+        """Ignore it."""
+
+    def untold(self, readers: int) -> None:
         """Ignore it."""
 
     def rewound(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -46,6 +47,7 @@ class Subscription:
         "_seen_turns",
         "_sings",
         "_sources",
+        "_turning",
         "_writing_since",
         "already_ended",
         "ending",
@@ -73,6 +75,7 @@ class Subscription:
         self._abort: Callable[[], object] | None = None
         self._outlet: Outlet | None = None
         self._sings = False  # one of the feed's chorus, which has its place and wakes nobody
+        self._turning = False  # a page is on its way, and with it whoever writes
         self._drained = self._closed = False
 
     @property
@@ -119,21 +122,21 @@ class Subscription:
             self.end(Ending.BROKEN)
         return self._farewell()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield chunks until the stream has ended (see `ending`)."""
         while (chunk := await self.chunk()) is not None:
             yield chunk
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield chunks until the stream has ended (see `ending`)."""
-        return self.__aiter__()
 
     # --- the next chunk ----------------------------------------------------------------------------
 
     async def _turn_page(self) -> None:
+        self._turning = True
         try:
             await self._reading.turn_page()
         except StoreUnavailable:
             self._sources.observer.unavailable("store")
+        finally:
+            self._turning = False
         if self._reading.needs_page:
             # The store is away, or has less than was seen before. The client waits with its heartbeats.
             self._retry_at = self._sources.clock.monotonic() + self._sources.options.retry_s
@@ -166,6 +169,17 @@ class Subscription:
         if silent_s >= options.tell_s:
             return position.tell()
         return b""
+
+    def _speak_meanwhile(self) -> None:
+        """Break the silence in which the stream's task waits for the store: a hundred may stand in line before it.
+
+        Nobody else writes meanwhile. A server that shows no way past it leaves its clients without.
+        """
+        outlet = self._outlet
+        if outlet is not None and outlet.ready and (said := self._break_silence()):
+            with suppress(OSError, RuntimeError):  # the task will meet it, where it is expected
+                outlet.write(b"%x\r\n%b\r\n" % (len(said), said))
+                self._said([said], 0)
 
     def sleep(self, awake: Callable[[], object]) -> None:
         """Have `awake` called, once, as soon as there may be something to write.
@@ -276,6 +290,12 @@ class Subscription:
         elif self._awake is not None:
             if now >= self._due:
                 self.wake()
+            elif self._goes_on():
+                # Whoever changed the feed was to tell of it.
+                self._sources.observer.untold(1)
+                self.wake()
+        elif self._turning:
+            self._speak_meanwhile()
         elif (
             self._abort is None and now - self._created_at >= self._sources.options.send_deadline_s
         ):

@@ -105,19 +105,15 @@ class Tail:
     def _hear(self, wakes: Sequence[Wake]) -> None:
         """Take in what wake-ups carry, and see to the rest. Called as they come from the socket, many at a time."""
         told: dict[Feed, int] = {}  # the head that each feed's readers know of
-        try:
-            for wake in wakes:
-                session, head, events = wake
-                if session is None:
-                    self._look_at_all()
-                elif (feed := self._feeds.get(session)) is None:
-                    continue
-                elif not events or not self._pushed(feed, events, told):
-                    self.wake(session, head)
-        finally:
-            # Each feed once: what came together goes out in one write to each reader. Also what was taken in before a
-            # mistake of ours about another session, or nobody would hear of it until that session's next event.
-            self._tell(told)
+        for session, head, events in wakes:
+            if session is None:
+                self._look_at_all()
+            elif (feed := self._feeds.get(session)) is None:
+                continue
+            elif not events or not self._pushed(feed, events, told):
+                self.wake(session, head)
+        # Each feed once: what came together goes out in one write to each reader.
+        self._tell(told)
 
     def _pushed(self, feed: Feed, events: Sequence[RecordedEvent], told: dict[Feed, int]) -> bool:
         """Take in events that a wake-up carried, believing them as the window; return whether that was all of it."""
@@ -224,9 +220,10 @@ class Tail:
     def _take(self, feed: Feed, events: Sequence[RecordedEvent]) -> bool:
         try:
             return feed.take(events)
-        except ValueError:
-            # An entry that can't be framed is not by our codec: the store decides, and the other feeds go on.
-            log.exception("feed.unframeable", session=feed.session, head=feed.head)
+        except Exception:
+            # An entry that can't be framed is not by our codec, or the mistake is ours: the store decides, what was
+            # taken before it is told, and the other feeds go on.
+            log.exception("feed.untaken", session=feed.session, head=feed.head)
             return True
 
     # --- the truth from the store ------------------------------------------------------------------

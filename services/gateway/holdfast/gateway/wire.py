@@ -97,8 +97,8 @@ class Wire(asyncio.Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it would pass on what is written, or whether it is backed up or gone."""
-        return not self.paused and not self.transport.is_closing()
+        """Whether it would pass on what is written, or whether it hasn't begun, is backed up or gone."""
+        return not self.paused and self._held is None and not self.transport.is_closing()
 
     def on_full(self, call: Callable[[], object]) -> None:
         """Have `call` made when a write was one too many. That write was taken; the next must wait."""
