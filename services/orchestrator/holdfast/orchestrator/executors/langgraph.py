@@ -9,8 +9,7 @@ called completed only when its writes are on disk, and a takeover goes on from t
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, cast
 
@@ -40,6 +39,7 @@ from holdfast.orchestrator.executors.langgraph_saver import (
     checkpoint_pool,
 )
 from holdfast.orchestrator.executors.langgraph_talk import Transcript
+from holdfast.orchestrator.executors.langgraph_tap import Chunk, Tap
 from holdfast.orchestrator.executors.langgraph_tasks import Tasks
 from holdfast.orchestrator.executors.langgraph_waits import answers, wait_for_answers
 from holdfast.orchestrator.executors.langgraph_words import text_of
@@ -84,36 +84,35 @@ class LangGraphExecutor:
     async def execute(self, scribe: Scribe) -> JsonValue:
         """Run the graph from its beginning, or from its last checkpoint; return what `to_result` makes of its state."""
         assert self._pool is not None, "opened before it executes"
-        transcript = Transcript(scribe)
-        brake = Brake(scribe.durable)
+        transcript, tap = Transcript(scribe), Tap()
         tasks = Tasks(scribe, transcript)
         saver = FencedSaver(
             self._pool,
             session=scribe.session,
             epoch=scribe.epoch,
-            over=lambda: scribe.over or brake.over,
+            over=lambda: scribe.over or tap.over,
             on_writes=tasks.saved,
             on_checkpoint=_Checkpoints(scribe).saved,
         )
         graph = self.graph.copy(update={"checkpointer": saver})
-        config = self._config(scribe, Retries(tasks.retrying), brake)
+        config = self._config(scribe)
         given = await self._given(graph, saver, config, scribe, tasks)
+        # The brake is the last to be told: what it waits for includes what a task's end says.
+        heard = tap.config(config, Retries(tasks.retrying), Brake(tap, scribe.durable))
         self._controls[scribe] = control = RunControl()
         try:
-            await self._follow(
-                graph.astream(
-                    given,
-                    config,
-                    stream_mode=["tasks", "messages", "custom"],
-                    version="v2",
-                    durability="sync",
-                    subgraphs=True,
-                    control=control,
+            await tap.follow(
+                _exhaust(
+                    graph.astream(
+                        given,
+                        heard,
+                        stream_mode=[],
+                        version="v2",
+                        durability="sync",
+                        control=control,
+                    )
                 ),
-                brake,
-                saver,
-                tasks,
-                transcript,
+                lambda chunk: _take(chunk, saver, tasks, transcript),
             )
         except GraphDrained as drained:
             # All that was begun is saved, and whoever goes on has nothing to do over.
@@ -131,17 +130,9 @@ class LangGraphExecutor:
             control.request_drain()
         return control is not None
 
-    async def _follow(
-        self, stream: Any, brake: Brake, saver: FencedSaver, tasks: Tasks, transcript: Transcript
-    ) -> None:
-        async with aclosing(brake.read(stream)) as chunks:
-            async for chunk in chunks:
-                await _take(chunk, saver, tasks, transcript)
-
-    def _config(self, scribe: Scribe, retries: Retries, brake: Brake) -> RunnableConfig:
+    def _config(self, scribe: Scribe) -> RunnableConfig:
         run = scribe.run
         return {
-            "callbacks": [retries, brake],
             "configurable": {"thread_id": self._thread(run.session)},
             "metadata": {"holdfast_run": run.run_id},
             "run_name": self.name,
@@ -188,11 +179,14 @@ class _Checkpoints:
         await self._scribe.emit(event, key=f"checkpoint:{namespace}:{checkpoint_id}")
 
 
-async def _take(
-    chunk: dict[str, Any], saver: FencedSaver, tasks: Tasks, transcript: Transcript
-) -> None:
-    data, namespace = chunk["data"], cast("tuple[str, ...]", chunk["ns"])
-    match chunk["type"]:
+async def _exhaust(stream: AsyncIterator[Any]) -> None:
+    async for _ in stream:
+        pass  # nothing is asked for: what it says comes over the tap
+
+
+async def _take(chunk: Chunk, saver: FencedSaver, tasks: Tasks, transcript: Transcript) -> None:
+    namespace, mode, data = chunk
+    match mode:
         case "tasks":
             if "input" in data:
                 # Its id is made from the checkpoint that it begins at. Were that lost, another attempt would give it
@@ -203,6 +197,8 @@ async def _take(
                 await tasks.ended(data)
         case "messages":
             message, metadata = cast("tuple[BaseMessage, dict[str, Any]]", data)
+            if await transcript.goes_on(message):
+                return
             task_id = str(metadata.get("langgraph_checkpoint_ns", "")).rpartition(":")[2]
             await transcript.take(message, tasks.place(task_id))
         case "custom":

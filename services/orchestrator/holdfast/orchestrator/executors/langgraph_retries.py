@@ -9,15 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackHandler
-
-from holdfast.orchestrator.executors.langgraph_brake import is_task, task_of
+from holdfast.orchestrator.executors.langgraph_brake import TaskHandler, is_task, task_of
 
 Again = Callable[[str, BaseException, int, int], Awaitable[None]]
 """Told of a task that is tried again: its id, why, which try comes now, and how many ms passed since the last."""
 
 
-class Retries(AsyncCallbackHandler):
+class Retries(TaskHandler):
     """Tells of tasks that are tried again, before they are."""
 
     def __init__(self, again: Again) -> None:

@@ -6,7 +6,7 @@ node. The framework's message id tells them apart from new ones, and it is the k
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
@@ -41,6 +41,7 @@ _ROLES: dict[str, Role] = {"ai": "assistant", "human": "user", "system": "system
 class _Streaming:
     """An answer of a model while it comes in."""
 
+    lc_id: str
     message_id: str
     at: Context
     began: float = field(default_factory=time.monotonic)
@@ -49,11 +50,12 @@ class _Streaming:
     thought: str = ""
     thinking: bool = False
     said: bool = False
+    # Those that say more than text: what the whole answer tells besides is theirs.
     chunks: list[AIMessageChunk] = field(default_factory=list[AIMessageChunk])
     calls: dict[int, Arguments] = field(default_factory=dict[int, Arguments])
 
     def whole(self) -> AIMessageChunk | None:
-        """Return all chunks as one message. Joined at the end: a joint costs as much as all that is joined so far."""
+        """Return what chunks said besides text, as one message. Joined once: a joint costs as much as all before it."""
         if not self.chunks:
             return None
         first, *rest = self.chunks
@@ -74,6 +76,17 @@ class Transcript:
         """Show again what this step's task says, whole messages too: its readers have been told to drop it."""
         self._redone.add(step)
 
+    async def goes_on(self, message: BaseMessage) -> bool:
+        """Record a further piece of an answer that comes in; return False, having done nothing, for whatever else."""
+        # Most of what a graph says, and a thousand of it a second: asked for by its class, which is the cheapest.
+        if message.__class__ is not AIMessageChunk:
+            return False
+        stream = self._streaming.get(message.id or "")
+        if stream is None:
+            return False
+        await self._piece(stream, cast("AIMessageChunk", message))
+        return True
+
     async def take(self, message: BaseMessage, at: Context) -> None:
         """Record a piece, or a whole message, of the task whose context is `at`."""
         lc_id = message.id or ""
@@ -84,7 +97,7 @@ class Transcript:
         if shown or lc_id in self._done:
             return
         if isinstance(message, AIMessageChunk):
-            await self._piece(lc_id, message, at)
+            await self._piece(await self._begun(lc_id, message, at), message)
         elif lc_id in self._streaming:
             # Streamed already: the whole message ends it, whatever its last piece said.
             await self._end(lc_id)
@@ -128,13 +141,18 @@ class Transcript:
         for lc_id in [k for k, s in self._streaming.items() if s.at.step == step]:
             del self._streaming[lc_id]
 
-    async def _piece(self, lc_id: str, chunk: AIMessageChunk, at: Context) -> None:
-        scribe, stream = self._scribe, self._streaming.get(lc_id)
+    async def _begun(self, lc_id: str, chunk: AIMessageChunk, at: Context) -> _Streaming:
+        stream = self._streaming.get(lc_id)
         if stream is None:
-            stream = self._streaming[lc_id] = _Streaming(self._message_id(at), at)
+            stream = self._streaming[lc_id] = _Streaming(lc_id, self._message_id(at), at)
             model = chunk.response_metadata.get("model_name")
-            await scribe.emit(LlmStarted(call_id=f"{stream.message_id}.llm", model=model), at)
-        stream.chunks.append(chunk)
+            started = LlmStarted(call_id=f"{stream.message_id}.llm", model=model)
+            await self._scribe.emit(started, at)
+        return stream
+
+    async def _piece(self, stream: _Streaming, chunk: AIMessageChunk) -> None:
+        if chunk.response_metadata or chunk.usage_metadata or chunk.tool_call_chunks:
+            stream.chunks.append(chunk)
         if thought := thought_of(chunk):
             await self._think(stream, thought)
         if text := text_of(chunk):
@@ -142,7 +160,7 @@ class Transcript:
         for call in chunk.tool_call_chunks:
             await self._argue(stream, dict(call))
         if chunk.chunk_position == "last":
-            await self._end(lc_id)
+            await self._end(stream.lc_id)
 
     async def _argue(self, stream: _Streaming, call: dict[str, Any]) -> None:
         """Show a tool call while the model writes it."""
@@ -174,7 +192,8 @@ class Transcript:
             await self._scribe.emit(done, stream.at)
 
     async def _say(self, stream: _Streaming, text: str) -> None:
-        await self._end_thought(stream)
+        if stream.thinking:
+            await self._end_thought(stream)
         if not stream.said:
             stream.said = True
             await self._scribe.emit(MessageStarted(message_id=stream.message_id), stream.at)
