@@ -124,6 +124,27 @@ async def test_an_event_that_nobody_told_of_is_told_by_the_tick_and_counted():
         await finish(connection, task)
 
 
+async def test_readers_at_the_head_get_one_sign_of_life_after_the_other_and_all_is_counted():
+    world = make_world(heartbeat_s=5.0, check_s=1e9)
+    async with world.hub:
+        connections = [Cycle() for _ in range(3)]
+        tasks = [await respond(world, connection) for connection in connections]
+        await world.settle()
+        assert len(next(iter(world.hub._feeds.values())).chorus) == 3  # pyright: ignore[reportPrivateUsage]
+        before = world.seen.counts["sent.bytes"]
+
+        world.tell(DELTA)
+        await world.settle(21)
+
+        for connection in connections:
+            assert connection.body().count(HEARTBEAT) == 4
+        event = len(connections[0].body().partition(b"id: 1\n")[2].partition(b": hb")[0])
+        assert world.seen.counts["sent.events"] == 3
+        assert world.seen.counts["sent.bytes"] - before == 3 * (6 + event + 4 * len(HEARTBEAT))
+        for connection, task in zip(connections, tasks, strict=True):
+            await finish(connection, task)
+
+
 async def test_a_mistake_about_one_reader_or_one_session_keeps_no_other_from_its_sign_of_life(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -34,6 +34,10 @@ class Counting(Silent, Observer):
     def caught_behind(self, sessions: int) -> None:
         self._count("caught_behind", sessions)
 
+    def sent(self, events: int, size: int) -> None:
+        self._count("sent.events", events)
+        self._count("sent.bytes", size)
+
     def untold(self, readers: int) -> None:
         self._count("untold", readers)
 

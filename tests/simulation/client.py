@@ -131,6 +131,9 @@ class SimulatedClient:
             return
         loop = self.world.loop
         if loop.time() - link.heard_at > SILENCE_S:
+            if link.owes(SILENCE_S):
+                # P9: after so long a comment comes, whatever the stream waits for.
+                self.world.records.wrong(f"{self.process.name} heard nothing for {SILENCE_S:g} s")
             link.leave()
         else:
             loop.call_later(SILENCE_S / 3, self._watch, link)

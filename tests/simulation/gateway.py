@@ -35,7 +35,7 @@ class Counting(Silent, Observer):
     """What a hub does, into the schedule's counters."""
 
     def __init__(self, records: Records) -> None:
-        self._count = records.count
+        self._count, self._wrong = records.count, records.wrong
 
     def ended(self, ending: Ending) -> None:
         """Count it."""
@@ -56,6 +56,10 @@ class Counting(Silent, Observer):
     def caught_behind(self, sessions: int) -> None:
         """Count it."""
         self._count("head check found news", sessions)
+
+    def untold(self, readers: int) -> None:
+        """Say so: it should never be."""
+        self._wrong(f"{readers} readers were untold")
 
     def page(self, *, shared: bool) -> None:
         """Count it."""

@@ -24,6 +24,7 @@ class SimulatedLender:
             return None
         socket = _Socket(self._link)
         socket.wire = Wire(cast("Any", socket), b"", paused=False, keep_alive=False)
+        self._link.lent = True
         self._link.on_gone = socket.lose
         self._link.on_room = socket.resume
         return socket.wire

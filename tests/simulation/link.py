@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.process import Process
+from tests.simulation.process import Process, State
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -35,6 +35,7 @@ class Link:
         self._room: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
         self.is_gone = False
+        self.lent = False  # to a stream, which is at it
         self._cut_off = False
         # Of whom the connection is lent to; called in the gateway's context, never in the midst of the client's.
         self.on_gone: Callable[[], object] | None = None
@@ -71,6 +72,14 @@ class Link:
     def full(self) -> bool:
         """Whether the client has more to take than the buffer between them should hold."""
         return self._buffered > self._buffer_bytes
+
+    def owes(self, silent_s: float) -> bool:
+        """Tell whether a stream had so long to say a word: nobody held it back, and there was room for it."""
+        both = (self._gateway, self._client)
+        free = all(one.state is State.RUNNING for one in both)
+        begun = max(one.proceeded_at for one in both)
+        at_it = self.lent and not self.is_gone and not self.full
+        return free and at_it and self._loop.time() - begun > silent_s
 
     def over(self) -> None:
         """Nothing more is sent: forget the connection."""

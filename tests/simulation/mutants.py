@@ -250,6 +250,21 @@ MUTANTS: Mapping[str, Mutant] = {
             mutants_gateway.chorus_skips,
         ),
         (
+            "chorus-joined-anywhere",
+            "a client is told with others who stand elsewhere",
+            mutants_gateway.chorus_joined_anywhere,
+        ),
+        (
+            "chorus-falls-silent",
+            "a client at the head hears nothing while nothing happens",
+            mutants_gateway.chorus_falls_silent,
+        ),
+        (
+            "wake-up-lost",
+            "a client sleeps while there is something for it",
+            mutants_gateway.wake_up_lost,
+        ),
+        (
             "pages-of-others",
             "a client gets events of another session",
             mutants_gateway.pages_of_others,

@@ -8,8 +8,9 @@ from typing import Any
 
 from holdfast.events.recorded import RecordedEvent
 from holdfast.gateway.catchup import Catchup, Key, Leaf
-from holdfast.gateway.chorus import Chorus
+from holdfast.gateway.chorus import Chorus, Voice
 from holdfast.gateway.feed import Feed
+from holdfast.gateway.outlet import Outlet
 from holdfast.gateway.reading import Reading
 from holdfast.gateway.request import Sources, SubscriptionRequest
 from holdfast.gateway.ring import Piece
@@ -147,6 +148,39 @@ def chorus_skips() -> Patches:
         return sing(self, piece)
 
     yield Chorus, "sing", passed_over
+
+
+def chorus_joined_anywhere() -> Patches:
+    """Who joins the chorus is taken to stand where the others do."""
+    join = Chorus.join
+
+    def unasked(self: Chorus, voice: Voice, outlet: Outlet, at: int, said_at: float) -> bool:
+        return join(self, voice, outlet, self.at if self else at, said_at)
+
+    yield Chorus, "join", unasked
+    yield Reading, "abreast", property(_nearly_abreast)
+
+
+def _nearly_abreast(reading: Reading) -> bool:
+    return reading._selection.everything and reading._leaf is None and not reading._resets
+
+
+def chorus_falls_silent() -> Patches:
+    """Who stands at a head gets events and nothing else."""
+
+    def beat(self: Chorus, now: float, heartbeat_s: float) -> None:
+        return None
+
+    yield Chorus, "beat", beat
+
+
+def wake_up_lost() -> Patches:
+    """Readers that sleep alone are told of what is new by the next sign of life, or never."""
+
+    def nobody(self: Feed) -> None:
+        return None
+
+    yield Feed, "_wake_followers", nobody
 
 
 def pages_of_others() -> Patches:

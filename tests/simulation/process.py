@@ -25,6 +25,7 @@ class Process:
     def __init__(self, loop: "SimulatedLoop", name: str) -> None:
         self.name = name
         self.state = State.RUNNING
+        self.proceeded_at = 0.0  # when it was held back last
         self.ready: deque[Handle] = deque()
         self.parts: list[Process] = []  # share its fate, but may be paused alone
         self._loop = loop
@@ -65,6 +66,7 @@ class Process:
         """Let it go on, with all that came meanwhile."""
         if self.state is State.PAUSED:
             self.state = State.RUNNING
+            self.proceeded_at = self._loop.time()
             if self.ready:
                 self._loop.enter(self)
         for part in self.parts:

@@ -16,7 +16,7 @@ SEARCHED = 400
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """By what a mutant is caught: any of these invariants (or `published`: before it was in the log)."""
+    """By what a mutant is caught: any of these invariants, or what else the simulation saw (see `named`)."""
 
     by: frozenset[str]
     seeds: tuple[int, ...]
@@ -48,6 +48,9 @@ EXPECTED = {
     "slow-client-skips": _by("I3", 5, 6),
     "chorus-forgotten": _by("I3", 2, 3),
     "chorus-skips": _by("I3 I10", 2, 4),
+    "chorus-joined-anywhere": _by("I3", 30, 65),
+    "chorus-falls-silent": _by("silence", 18, 32),
+    "wake-up-lost": _by("untold", 0, 1),
     "pages-of-others": _by("I3 I4 I5 I12", 2, 5),
 }
 
@@ -60,6 +63,10 @@ def named(violations: Iterable[str]) -> set[str]:
             found.add(told[1])
         elif re.match(r"S: \S+ published ", one):
             found.add("published")
+        elif re.match(r"S: \S+ heard nothing ", one):
+            found.add("silence")
+        elif re.match(r"S: \d+ readers were untold", one):
+            found.add("untold")
     return found
 
 

@@ -42,7 +42,8 @@ class Feed:
         chorus: Chorus | None = None,
     ) -> None:
         self.session = session
-        self.chorus = chorus or Chorus(SystemClock(), Silent())
+        # Not `or`: one without members is empty, and would be replaced by one with another clock.
+        self.chorus = Chorus(SystemClock(), Silent()) if chorus is None else chorus
         self._chunk_bytes = options.chunk_bytes
         self._on_removed = on_removed  # events were erased or lost: drop other copies of them
         self.ring = Ring(pulse.head, events_max=options.ring_events, bytes_max=options.ring_bytes)
