@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx2
@@ -36,6 +36,8 @@ LOOK_S = 0.1
 
 # For as long as this somebody must answer: a restart of Postgres takes a second.
 PATIENCE_S = 30.0
+
+Answer = TypeVar("Answer")
 
 _CONFLICT = 409
 # The first try, broken off with its gateway, is still at work: this conflict passes.
@@ -97,7 +99,19 @@ class Load:
         plain: bool = False,
         session: str | None = None,
     ) -> Ticket:
-        """Ask for a run until somebody answers. A plain one has a session of its own, or this, and isn't cancelled."""
+        """Ask for a run until somebody answers. A plain one has a session of its own, or this, and isn't cancelled.
+
+        Whoever is cancelled in the midst of asking has asked: the run may have been accepted, so it counts all the
+        same, and `close` waits for the answer. Else nobody would wait for its end, and who follows its session would
+        seem to have missed it.
+        """
+        return await asyncio.shield(
+            self._later(self._start(workflow, input, plain=plain, session=session))
+        )
+
+    async def _start(
+        self, workflow: str | None, input: Any, *, plain: bool, session: str | None
+    ) -> Ticket:
         chance = self.chance
         if workflow is None:
             workflow = chance.choices(list(self.mix), list(self.mix.values()))[0]
@@ -146,7 +160,8 @@ class Load:
 
     async def close(self) -> None:
         """Wait for what is still being asked, and close the connections."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while waiting := [task for task in self._tasks if not task.done()]:  # one may begin more
+            await asyncio.gather(*waiting, return_exceptions=True)
         if self._http is not None:
             await self._http.aclose()
 
@@ -167,10 +182,11 @@ class Load:
             case _:
                 return {}
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _again(self, path: str, body: Any, key: str) -> None:
         at, ticket = await self._ask(path, body, key)

@@ -1,13 +1,17 @@
 """The parts of a campaign that decide whether something is wrong: a judge that is blind would pass everything."""
 
+import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.verify.history import Ask, Outcome
 from holdfast.verify.log import LogEvent, SessionLog
+from holdfast.verify.plan import Timeline
 from tests.campaign.evidence import Notebook, Pages
+from tests.campaign.load import Load
 from tests.campaign.notes import Notes
 from tests.campaign.points import BY_NAME, WORKER, Action, Point, Shot, shots
 from tests.campaign.sketch import Sketch
@@ -131,3 +135,31 @@ def test_a_distribution_survives_its_file() -> None:
 
     assert kept.quantile(0.5) == pytest.approx(0.1, rel=0.1)
     assert (len(kept), kept.most) == (100, 3.0)
+
+
+async def test_a_run_that_was_asked_for_counts_though_whoever_asked_was_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round would end before that run does, and its session's readers seem to have missed what came after."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def ask(self: Load, path: str, body: Any, key: str) -> tuple[float, dict[str, Any]]:
+        asked.set()
+        await answered.wait()
+        return 1.0, {"run_id": "run_1", "session_id": "ses_1"}
+
+    monkeypatch.setattr(Load, "_ask", ask)
+    load = Load(["http://localhost"], tmp_path, Timeline(), random.Random(1), lambda ticket: None)
+    starting = asyncio.create_task(load.start("ticker", {}, plain=True))
+    await asked.wait()
+    starting.cancel()
+    closing = asyncio.create_task(load.close())
+    await asyncio.gather(starting, return_exceptions=True)
+    assert starting.cancelled()
+    assert not closing.done()
+
+    answered.set()
+    await closing
+
+    assert load.open == {"run_1"}
+    assert {ask.run_id for ask in load.asks} == {"run_1"}
