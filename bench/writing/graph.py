@@ -81,7 +81,7 @@ async def _bare(runs: int) -> dict[str, Any]:
 
     async def one() -> int:
         found = 0
-        # What Holdfast asks for, too.
+        # What Holdfast tells of, asked for as an application would that shows it.
         stream = graph.astream(
             {"question": "?"},
             stream_mode=["tasks", "messages", "custom"],
