@@ -9,7 +9,14 @@ import pytest
 
 from holdfast.events.catalog import SessionExpired, StageChanged
 from holdfast.events.read import lines_of
-from holdfast.events.store import LINE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_EVENTS_MAX, Lines, Store
+from holdfast.events.store import (
+    LINE_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    PAGE_EVENTS_MAX,
+    Lines,
+    Store,
+    Stretch,
+)
 from tests.factories import Owner, delta, make_row, owned_session
 
 LAST = ("session.expired", "session.erased")
@@ -19,7 +26,8 @@ async def lines(
     store: Store, owner: Owner, *, after: int = 0, limit: int = PAGE_EVENTS_MAX
 ) -> Lines | None:
     """The lines of a page, which must be those of the page that `read` returns."""
-    found = await store.reader.lines(owner.session, after=after, limit=limit, without=LAST)
+    stretch = Stretch(owner.session, after, limit)
+    found = (await store.reader.lines([stretch], without=LAST)).get(stretch)
     page = await store.reader.read(owner.session, after=after, limit=limit)
     if found is not None:
         found = replace(found, bodies=[*found.bodies])
@@ -50,10 +58,27 @@ async def test_lines_are_the_bodies_of_a_page_and_account_as_it_does(store: Stor
 
 
 async def test_a_session_that_nobody_knows_has_no_lines(store: Store):
-    found = await store.reader.lines(4711, after=3, without=LAST)
+    owner = await owned_session(store)
+    known = Stretch(owner.session, 0)
 
-    assert found is not None
-    assert (len(found.bodies), found.through, found.head, found.min_seq) == (0, 3, 0, 1)
+    found = await store.reader.lines([Stretch(4711, 3), known], without=LAST)
+
+    assert [*found] == [known]
+    assert await store.reader.lines([], without=LAST) == {}
+
+
+async def test_many_pages_are_one_question(store: Store):
+    owners = [await owned_session(store, f"s{n}") for n in range(3)]
+    for owner in owners:
+        await owner.append(*[delta(f"{owner.session_id} {n}") for n in range(5)])
+    asked = [Stretch(owner.session, after, 2) for owner in owners for after in (3, 0)]
+
+    found = await store.reader.lines(asked, without=LAST)
+
+    for session, after, limit in asked:
+        page = await store.reader.read(session, after=after, limit=limit)
+        lines = found[Stretch(session, after, limit)]
+        assert replace(lines, bodies=[*lines.bodies]) == lines_of(page, LAST)
 
 
 async def test_a_page_with_an_event_of_a_type_that_must_not_be_in_it_is_not_told_as_lines(
@@ -63,8 +88,9 @@ async def test_a_page_with_an_event_of_a_type_that_must_not_be_in_it_is_not_told
     await owner.append(delta(), StageChanged(to="one"), delta(), SessionExpired())
 
     async def told(after: int, limit: int, *without: str) -> bool:
-        found = await store.reader.lines(owner.session, after=after, limit=limit, without=without)
-        return found is not None
+        return bool(
+            await store.reader.lines([Stretch(owner.session, after, limit)], without=without)
+        )
 
     assert await told(0, 4)
     assert await told(0, 4, "session.expired")

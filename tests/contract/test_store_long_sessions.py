@@ -133,7 +133,7 @@ async def test_a_page_touches_no_more_rows_than_it_has(
     """Wherever it begins, it is the next entries of the primary key: no sort, no scan, no count of what follows."""
     arguments: tuple[Any, ...] = (session, after, 2**53, PAGE_EVENTS_MAX, PAGE_BYTES_MAX)
     if lines:
-        arguments = (session, after, PAGE_EVENTS_MAX, ["a"], PAGE_BYTES_MAX, LINE_BYTES_MAX)
+        arguments = ([session], [after], [PAGE_EVENTS_MAX], ["a"], PAGE_BYTES_MAX, LINE_BYTES_MAX)
 
     nodes = await plan(connection, _LINES if lines else _READ.format(filters=""), *arguments)
 

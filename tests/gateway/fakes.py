@@ -12,7 +12,7 @@ from holdfast.events.errors import StoreUnavailable, StreamUnavailable
 from holdfast.events.kinds import TypeFilter
 from holdfast.events.read import lines_of
 from holdfast.events.recorded import RecordedEvent
-from holdfast.events.store import PAGE_EVENTS_MAX, Lines, Page, Pulse, Quiet, SessionStatus
+from holdfast.events.store import PAGE_EVENTS_MAX, Lines, Page, Pulse, Quiet, SessionStatus, Stretch
 from holdfast.events.stream import Hear, Wake
 
 SESSION = 7
@@ -48,6 +48,7 @@ class FakeLog:
         self.down = False
         self.page_max = PAGE_EVENTS_MAX
         self.reads: list[tuple[int, int]] = []
+        self.lines_asked: list[int] = []  # how many pages each question was for
         self.pulse_calls = 0
         self._point = point
 
@@ -94,9 +95,17 @@ class FakeLog:
         return page
 
     async def lines(
-        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
-    ) -> Lines | None:
-        return lines_of(await self.read(session, after=after, limit=limit), without)
+        self, stretches: Sequence[Stretch], *, without: Collection[str]
+    ) -> Mapping[Stretch, Lines]:
+        self.lines_asked.append(len(stretches))
+        found: dict[Stretch, Lines] = {}
+        for stretch in stretches:
+            session, after, limit = stretch
+            page = await self.read(session, after=after, limit=limit)
+            lines = lines_of(page, without)
+            if lines is not None and session in self.sessions:
+                found[stretch] = lines
+        return found
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         await self._answering()

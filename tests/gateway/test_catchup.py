@@ -6,11 +6,13 @@ import pytest
 
 from holdfast.events.clock_manual import ManualClock
 from holdfast.events.kinds import TypeFilter
-from holdfast.gateway.catchup import SCAN_SEQS_MAX, Catchup
+from holdfast.gateway import sse
+from holdfast.gateway.catchup import LINES_AT_ONCE, LINES_PAGES, SCAN_SEQS_MAX, Catchup
+from holdfast.gateway.ending import Ending
 from holdfast.gateway.observer import Silent
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.selection import Selection
-from tests.gateway.fakes import SESSION, FakeLog
+from tests.gateway.fakes import SESSION, FakeLog, FakeSession
 
 EVERYTHING = Selection()
 
@@ -79,6 +81,75 @@ async def test_a_page_that_lands_after_its_session_was_forgotten_is_not_kept():
     assert catchup.bytes == 0
     await catchup.leaf(SESSION, EVERYTHING, after=0)
     assert len(log.reads) == 2
+
+
+async def test_pages_of_many_sessions_are_one_question_and_each_gets_its_own():
+    gate = Gate()
+    log = FakeLog(gate)
+    sessions = range(1, 2 * LINES_AT_ONCE * LINES_PAGES + 1)
+    for session in sessions:
+        log.sessions[session] = FakeSession()
+        log.append("message.delta", session=session, step=f"of {session}")
+    catchup = make(log)
+    asked = [asyncio.create_task(catchup.leaf(n, EVERYTHING, after=0)) for n in sessions]
+    await turns()
+    assert log.lines_asked == [LINES_PAGES] * LINES_AT_ONCE
+    gate.opened.set()
+
+    leaves = await asyncio.gather(*asked)
+
+    for session, leaf in zip(sessions, leaves, strict=True):
+        assert [piece.frames for piece in leaf.pieces] == [
+            sse.frame(log.sessions[session].events[1])
+        ]
+    assert log.lines_asked == [LINES_PAGES] * (2 * LINES_AT_ONCE)
+
+
+async def test_a_page_with_a_hole_is_told_as_it_is_and_holds_up_nobody_else():
+    log = FakeLog()
+    log.append(*["message.delta"] * 5)
+    del log.sessions[SESSION].events[3]
+    other = log.sessions[SESSION + 1] = FakeSession()
+    log.append("message.delta", session=SESSION + 1)
+    catchup = make(log)
+
+    holed, whole = await asyncio.gather(
+        catchup.leaf(SESSION, EVERYTHING, after=0), catchup.leaf(SESSION + 1, EVERYTHING, after=0)
+    )
+
+    events = log.sessions[SESSION].events
+    frames = [sse.frame(events[1]), sse.frame(events[2]), sse.id_only(3)]
+    frames += [sse.frame(events[4]), sse.frame(events[5])]
+    assert [piece.frames for piece in holed.pieces] == [b"".join(frames)]
+    assert [piece.frames for piece in whole.pieces] == [sse.frame(other.events[1])]
+    assert (holed.through, whole.through) == (5, 1)
+
+
+async def test_a_page_tells_of_the_event_that_ends_its_session():
+    log = FakeLog()
+    log.append("message.delta", "session.expired")
+
+    leaf = await make(log).leaf(SESSION, EVERYTHING, after=0)
+
+    assert (leaf.ending, leaf.through) == (Ending.EXPIRED, 2)
+
+
+async def test_a_page_is_not_read_for_those_who_left_before_its_turn():
+    gate = Gate()
+    log = FakeLog(gate)
+    sessions = range(1, 2 * LINES_AT_ONCE * LINES_PAGES + 2)
+    for session in sessions:
+        log.sessions[session] = FakeSession()
+    catchup = make(log)
+    asked = [asyncio.create_task(catchup.leaf(n, EVERYTHING, after=0)) for n in sessions]
+    await turns()
+    asked[-1].cancel()
+    await turns()
+    gate.opened.set()
+
+    await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {session for session, _ in log.reads} == {*sessions} - {sessions[-1]}
 
 
 @pytest.mark.parametrize(

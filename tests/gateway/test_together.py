@@ -77,6 +77,22 @@ async def test_a_query_has_a_bound_and_the_rest_is_asked_after_it(tasks: Tasks):
     assert [len(keys) for keys in store.asked] == [2, 2, 1]
 
 
+async def test_a_few_queries_may_be_in_flight_and_what_comes_meanwhile_gathers_for_the_next(
+    tasks: Tasks,
+):
+    store = Store()
+    store.gate.clear()
+    together = Together(store, tasks.spawn, keys_max=2, at_once=2)
+    asked = [asyncio.create_task(together.of(key)) for key in range(7)]
+    await turn()
+    assert store.asked == [[0, 1], [2, 3]]
+
+    store.gate.set()
+
+    assert await asyncio.gather(*asked) == [1, 1, 2, 2, 3, 3, 4]
+    assert [len(keys) for keys in store.asked] == [2, 2, 2, 1]
+
+
 async def test_a_failed_query_fails_those_who_asked_in_it_and_nobody_else(tasks: Tasks):
     store = Store()
     together = Together(store, tasks.spawn)

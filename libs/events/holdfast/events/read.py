@@ -34,6 +34,14 @@ class Page:
     min_seq: int
 
 
+class Stretch(NamedTuple):
+    """Events of a session: those after seq `after` (exclusive), at most `limit`."""
+
+    session: int
+    after: int
+    limit: int = PAGE_EVENTS_MAX
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
     """A page whose events follow each other without a gap, as nothing but their bodies, each of them one line.
@@ -121,12 +129,13 @@ class Reader(Protocol):
         ...
 
     async def lines(
-        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
-    ) -> Lines | None:
+        self, stretches: Sequence[Stretch], *, without: Collection[str]
+    ) -> Mapping[Stretch, Lines]:
         """Return what `read` would, as lines: a fifth of the work for whoever passes events on without a look at them.
 
-        None for a page that only `read` can tell: a seq is missing in it, an event is of a type in `without`, a body
-        is not one line, one is above LINE_BYTES_MAX or all of them reach PAGE_BYTES_MAX. Raises StoreUnavailable.
+        One query. What is not in the answer only `read` can tell: there is no such session, a seq is missing, an event
+        is of a type in `without`, a body is not one line, one is above LINE_BYTES_MAX or all reach PAGE_BYTES_MAX.
+        Raises StoreUnavailable.
         """
         ...
 

@@ -18,6 +18,7 @@ from holdfast.events.store import (
     Pulse,
     Quiet,
     RunStatus,
+    Stretch,
 )
 
 
@@ -63,10 +64,17 @@ class MemoryReader:
         return Page(tuple(items), max(after, end), row.head, row.min_seq)
 
     async def lines(
-        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
-    ) -> Lines | None:
+        self, stretches: Sequence[Stretch], *, without: Collection[str]
+    ) -> Mapping[Stretch, Lines]:
         """Return what `read` would, as lines; see Reader."""
-        return lines_of(await self.read(session, after=after, limit=limit), without)
+        found: dict[Stretch, Lines] = {}
+        for stretch in stretches:
+            session, after, limit = stretch
+            page = await self.read(session, after=after, limit=limit)
+            lines = lines_of(page, without)
+            if lines is not None and session in self._state.sessions:
+                found[stretch] = lines
+        return found
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists."""

@@ -18,6 +18,7 @@ from holdfast.events.store import (
     Pulse,
     Quiet,
     SessionStatus,
+    Stretch,
 )
 
 # One row whose columns are arrays: a row for each event costs the reader half as much again to take in.
@@ -42,24 +43,24 @@ select s.next_seq - 1 as head, s.min_seq, e.*
 _TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
 _RUNS = "and run_id = any($8)"
 
-# The same page as one value, for those who need no more than the bodies: 0.7 ms of an ordinary page's 2.3, most of
-# them the reader's. A running sum would be a third on top, so the bound is looked at when all is joined.
+# Pages as one value each, for those who need no more than the bodies: 0.7 ms instead of 2.3, most of them the reader's.
+# A running sum would be a third of Postgres' part on top, so the bound is looked at when all is joined.
 _LINES = r"""
-select s.next_seq - 1 as head, s.min_seq, e.n, e.first, e.last,
+select k.*, s.next_seq - 1 as head, s.min_seq, e.n, e.first, e.last,
        case when e.last - e.first = e.n - 1 and e.bytes < $5 and e.largest <= $6 and not e.unlike then e.lines
        end as lines
-  from sessions s
+  from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as k (session, after, most)
+  join sessions s on s.id = k.session
   left join lateral (
         select count(*) as n, min(seq) as first, max(seq) as last, sum(length(body)) as bytes,
                max(length(body)) as largest, bool_or(type = any($4)) as unlike,
                string_agg(body, '\x0a' order by seq) filter (where length(body) <= $6) as lines
           from (select seq, type, body
                   from events
-                 where session = s.id and seq > $2 and seq >= s.min_seq
+                 where session = s.id and seq > k.after and seq >= s.min_seq
                  order by seq
-                 limit $3) p
+                 limit k.most) p
        ) e on true
- where s.id = $1
 """
 
 _PULSE = """
@@ -138,22 +139,27 @@ class PostgresReader:
         return Page(items, max(after, through), head, min_seq)
 
     async def lines(
-        self, session: int, *, after: int, limit: int = PAGE_EVENTS_MAX, without: Collection[str]
-    ) -> Lines | None:
+        self, stretches: Sequence[Stretch], *, without: Collection[str]
+    ) -> Mapping[Stretch, Lines]:
         """Return what `read` would, as lines; see Reader."""
-        args = (session, after, limit, [*without], PAGE_BYTES_MAX, LINE_BYTES_MAX)
+        if not stretches:
+            return {}
+        columns = ([*column] for column in zip(*stretches, strict=True))
+        bounds = (PAGE_BYTES_MAX, LINE_BYTES_MAX)
         async with acquired(self._pool) as connection:
-            row = await connection.fetchrow(_LINES, *args)
-        if row is None:
-            return Lines(after + 1, (), after, 0, 1)
-        n, head, min_seq, joined = row["n"], row["head"], row["min_seq"], row["lines"]
-        if not n:
-            through = max(after, head)
-            return Lines(through + 1, (), through, head, min_seq)
-        if joined is None or b"\r" in joined or len(bodies := joined.split(b"\n")) != n:
-            return None
-        through = head if n < limit else row["last"]
-        return Lines(row["first"], bodies, max(after, through), head, min_seq)
+            rows = await connection.fetch(_LINES, *columns, [*without], *bounds)
+        found: dict[Stretch, Lines] = {}
+        for session, after, limit, head, min_seq, n, first, last, joined in rows:
+            stretch = Stretch(session, after, limit)
+            if not n:
+                through = max(after, head)
+                found[stretch] = Lines(through + 1, (), through, head, min_seq)
+            elif joined is not None and b"\r" not in joined:
+                bodies = joined.split(b"\n")
+                if len(bodies) == n:
+                    through = head if n < limit else last
+                    found[stretch] = Lines(first, bodies, max(after, through), head, min_seq)
+        return found
 
     async def pulses(self, sessions: Sequence[int]) -> Mapping[int, Pulse]:
         """Return the pulse of each session that exists, in one query."""

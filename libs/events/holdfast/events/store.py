@@ -53,6 +53,7 @@ from holdfast.events.read import (
     Pulse,
     Quiet,
     Reader,
+    Stretch,
 )
 from holdfast.events.registry import (
     WORKER_SEEN_S,
@@ -155,6 +156,7 @@ __all__ = [
     "Snapshots",
     "StepResult",
     "Store",
+    "Stretch",
     "Ticket",
     "WorkflowInfo",
     "Writer",

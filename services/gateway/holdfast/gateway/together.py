@@ -1,7 +1,7 @@
 """Questions of one kind that many clients have at the same moment, asked together.
 
-One query is in flight, and the next one takes all that gathered meanwhile. No answer is older than the call that gets
-it.
+One query is in flight, or a few, and the next one takes all that gathered meanwhile. No answer is older than the call
+that gets it.
 """
 
 import asyncio
@@ -32,12 +32,16 @@ class Together(Generic[Key, Answer]):
         *,
         keys_max: int = KEYS_MAX,
         patient_turns: int = 0,
+        at_once: int = 1,
     ) -> None:
-        """With `patient_turns`, wait so many turns of the event loop at most, as long as they bring more keys."""
+        """At most `at_once` queries are in flight.
+
+        With `patient_turns`, wait so many turns of the event loop at most, as long as they bring more keys.
+        """
         self._ask_for, self._spawn, self._keys_max = ask, spawn, keys_max
-        self._patient_turns = patient_turns
+        self._patient_turns, self._at_once = patient_turns, at_once
         self._wanted: dict[Key, Flight[Answer | None]] = {}
-        self._asking = False
+        self._asking = 0
 
     async def of(self, key: Key) -> Answer | None:
         """Return the answer for `key`, asked for after this call; None if there is none.
@@ -47,8 +51,8 @@ class Together(Generic[Key, Answer]):
         answer = self._wanted.get(key)
         if answer is None:
             answer = self._wanted[key] = Flight()
-        if not self._asking:
-            self._asking = True
+        if self._asking < self._at_once:
+            self._asking += 1
             self._spawn(self._ask())
         return await answer.wait()
 
@@ -81,4 +85,4 @@ class Together(Generic[Key, Answer]):
                     for key, flight in flights.items():
                         flight.land(answers.get(key))
         finally:
-            self._asking = False
+            self._asking -= 1
