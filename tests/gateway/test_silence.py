@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.gateway.chorus import Chorus
+from holdfast.gateway.ending import Ending
 from holdfast.gateway.following import Following
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.subscription import Subscription
@@ -90,6 +91,64 @@ async def test_nothing_is_written_to_who_takes_nothing_or_has_gone_while_its_pag
         await world.settle(1)
         assert connection.ids() == [1, 2, 3, 4, 5, 6]
         await finish(connection, task)
+
+
+async def test_a_stream_that_takes_long_to_open_is_nobody_s_to_close():
+    """It would answer with a head, and nobody behind it."""
+    store, connection = Store(), Connection()
+    world = make_world(store.point, heartbeat_s=5.0, send_deadline_s=30.0, linger_s=1e9)
+    world.tell(*[DELTA] * 2)
+    async with world.hub:
+        await (await world.client()).leave()  # so that the head is known, and only the page isn't
+        await world.settle(5)
+        store.answers.clear()
+        opening = asyncio.create_task(
+            world.hub.subscribe(SubscriptionRequest(session=SESSION, cursor=0))
+        )
+        await world.settle(40)
+        assert world.hub.subscribers == 1
+        store.answers.set()
+        await world.settle()
+
+        subscription = await opening
+        await world.settle(20)
+        assert world.hub.subscribers == 1
+        following = Following(subscription, connection.lend(), request_id="r").run()
+        await following
+        await world.settle(6)
+
+        assert connection.ids() == [1, 2]
+        assert HEARTBEAT in connection.body()
+        subscription.close()
+
+
+async def test_a_stream_whose_response_never_starts_is_let_go_of():
+    world = make_world(send_deadline_s=30.0)
+    async with world.hub:
+        await world.hub.subscribe(SubscriptionRequest(session=SESSION))
+        await world.settle(29)
+        assert world.hub.subscribers == 1
+
+        await world.settle(2)
+
+        assert world.hub.subscribers == 0
+
+
+@pytest.mark.parametrize("asleep", [True, False])
+async def test_no_connection_is_kept_that_nobody_writes_to(asleep: bool):
+    world, connection = make_world(), Connection()
+    async with world.hub:
+        subscription = await world.hub.subscribe(SubscriptionRequest(session=SESSION))
+        following = Following(subscription, connection.lend(), request_id="r")
+        if asleep:
+            await following.run()
+            subscription.end(Ending.CLIENT)  # whoever said so
+        else:
+            subscription.close()
+            await following.run()
+
+        assert connection.transport.closing
+        assert world.hub.subscribers == 0
 
 
 async def test_nothing_comes_before_the_head_of_a_response():

@@ -54,7 +54,7 @@ class Following:
 
     def _go_on(self) -> None:
         if self._subscription.ending in (Ending.CLIENT, Ending.SLOW):
-            self._close()
+            self._break_off()
         else:
             self._task = asyncio.get_running_loop().create_task(self._run_again())
 
@@ -68,10 +68,12 @@ class Following:
 
     async def _end(self) -> None:
         ending = self._subscription.ending
-        if ending not in (Ending.CLIENT, Ending.SLOW):
+        if ending in (Ending.CLIENT, Ending.SLOW):
+            self._break_off()
+        else:
             await self._room()
             self._wire.end(close=ending is Ending.DRAIN)
-        self._close()
+            self._close()
 
     async def _room(self) -> None:
         """Wait until the client takes more, as long as its subscription lets it."""
@@ -83,6 +85,7 @@ class Following:
                 self._subscription.end_write()
 
     def _break_off(self) -> None:
+        # Gone or not: a connection that is left open, and nobody behind it, would be silent for ever.
         self._wire.abort()
         self._close()
 

@@ -36,10 +36,10 @@ class Subscription:
         "_abort",
         "_awake",
         "_closed",
-        "_created_at",
         "_drained",
         "_due",
         "_on_close",
+        "_opened_at",
         "_outlet",
         "_reading",
         "_retry_at",
@@ -67,7 +67,8 @@ class Subscription:
         self.already_ended = False  # nothing is owed and nothing will come: the answer is 204
         self._sources, self._on_close = sources, on_close
         self._reading = Reading(request, feed, sources)
-        self._said_at = self._created_at = self._due = sources.clock.monotonic()
+        self._said_at = self._due = sources.clock.monotonic()
+        self._opened_at: float | None = None  # none before: it is whose who waits for it
         self._seen_turns = -1  # the feed's turns when it was last looked at
         self._retry_at: float | None = None  # when to ask the store again
         self._awake: Callable[[], object] | None = None  # whom to call; none while someone is at it
@@ -86,6 +87,7 @@ class Subscription:
     async def open(self) -> None:
         """Judge the cursor. Raises StoreUnavailable when only the store could tell, SessionUnknown if it can't."""
         self.already_ended = await self._reading.open()
+        self._opened_at = self._sources.clock.monotonic()
 
     async def chunk(self) -> bytes | None:
         """Return what to write next, everything pending joined; None when the stream has ended (see `ending`)."""
@@ -297,7 +299,9 @@ class Subscription:
         elif self._turning:
             self._speak_meanwhile()
         elif (
-            self._abort is None and now - self._created_at >= self._sources.options.send_deadline_s
+            self._abort is None
+            and self._opened_at is not None
+            and now - self._opened_at >= self._sources.options.send_deadline_s
         ):
             self.close()  # its response was never started
 
