@@ -191,8 +191,20 @@ def on_gateway(points: Failpoints) -> None:
     around(points, PostgresDesk, "start", "desk-start")
     around(points, PostgresDesk, "cancel", "desk-cancel")
     around(points, RedisStream, "hint_work", "hint")
-    # Inside the transaction of `start`: the rows are written, nothing is committed.
-    behind(points, desk_postgres, "ask_run", "desk.uncommitted")
+    _ask_in_a_transaction(points, desk_postgres)
+
+
+def _ask_in_a_transaction(points: Failpoints, module: Any) -> None:
+    """Open the one statement of `start` up: the rows are written, nothing is committed."""
+    call: Method = module.ask_run
+
+    async def patched(connection: Any, *args: Any) -> Any:
+        async with connection.transaction():
+            ticket = await call(connection, *args)
+            await points.hit("desk.uncommitted")
+            return ticket
+
+    module.ask_run = patched
 
 
 def _append_in_a_transaction(points: Failpoints, module: Any) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from holdfast.events import claims_postgres
 from holdfast.events.catalog import SessionErased
-from holdfast.events.commands import Command
 from holdfast.events.errors import (
     AppendRefused,
     SessionExists,
@@ -142,11 +141,11 @@ async def test_a_claim_that_cannot_be_told_of_is_given_back(
     """Else its sessions would belong to a worker that knows nothing of them for a whole lease."""
     await store.desk.create_session(TENANT, "s")
 
-    async def broken(connection: Connection, sessions: object) -> list[Command]:
+    async def broken(connection: Connection, sessions: object) -> object:
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(claims_postgres, "open_commands", broken)
+        patch.setattr(claims_postgres, "look_at", broken)
         with pytest.raises(StoreUnavailable, match="away"):
             await claim_all(store)
 

@@ -19,9 +19,9 @@ from holdfast.events.recorded import RecordedEvent
 from holdfast.events.store import Claims, Run, RunRequest, RunStatus, Store, Ticket
 from holdfast.events.stream import Publisher, Window
 from holdfast.orchestrator.lease import ClaimsConnection
+from holdfast.orchestrator.lookout import WorkHints
 from holdfast.orchestrator.orchestrator import Orchestrator
 from holdfast.orchestrator.settings import OrchestratorSettings
-from holdfast.orchestrator.worker import WorkHints
 from holdfast.orchestrator.workflow import Workflow, Workflows
 from tests.factories import TENANT
 

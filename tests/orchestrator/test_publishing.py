@@ -409,3 +409,32 @@ async def test_a_flush_that_breaks_as_a_whole_is_published_session_by_session(
     press.slow.wrong.clear()
     await press.drained()
     assert await press.window_of(other.session) == [1]
+
+
+async def test_whoever_gives_a_session_back_waits_until_it_is_published(press: Press) -> None:
+    press.slow.held.clear()
+    press.log.add([emission("a")])
+    press.recorder.submit(press.log)
+    await press.recorded()
+    waiting = asyncio.create_task(press.publishing.caught_up(press.log, within_s=5))
+    await until(lambda: bool(press.slow.calls))
+    assert not waiting.done()
+
+    press.slow.held.set()
+
+    await waiting
+    assert press.log.published == press.log.committed_head
+
+
+async def test_and_no_longer_than_that_while_redis_is_away(press: Press) -> None:
+    press.slow.held.clear()
+    press.log.add([emission("a")])
+    press.recorder.submit(press.log)
+    await press.recorded()
+
+    await press.publishing.caught_up(press.log, within_s=0.01)
+
+    assert press.log.published < press.log.committed_head
+    press.slow.held.set()
+    await press.drained()
+    await press.publishing.caught_up(press.log, within_s=5)

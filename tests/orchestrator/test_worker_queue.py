@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,7 +135,7 @@ async def test_runs_of_one_session_that_are_due_at_the_same_moment_begin_one_aft
     def descending(*_: object) -> str:
         return next(names)
 
-    for module in ("commands_memory", "desk_postgres"):
+    for module in ("commands_memory", "starting_postgres"):
         monkeypatch.setattr(f"holdfast.events.{module}.new_run_id", descending)
     meter = Meter()
     meter.gate.set()
@@ -158,9 +159,13 @@ async def test_a_slot_whose_run_was_passed_by_another_of_its_session_is_given_ba
 
     async def claims(*args: Any, **options: Any) -> Sequence[Claim]:
         found = await claim(*args, **options)
-        if not passing and any(one.slot == passed.run_id for one in found):
-            passing.append(await world.ask("free", None, passed.session_id, priority=100))
-        return found
+        if passing or not any(one.slot == passed.run_id for one in found):
+            return found
+        passing.append(await world.ask("free", None, passed.session_id, priority=100))
+        # Asked for after the slot was given, and before its owner was told what is open.
+        [one] = found
+        look = await world.claims.look(one.session)
+        return [replace(one, commands=look.commands, runs=look.runs)]
 
     passed = await world.ask("limited", "passed")
     monkeypatch.setattr(world.claims, "claim", claims)

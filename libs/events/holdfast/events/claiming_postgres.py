@@ -14,11 +14,11 @@ from holdfast.events.pool_postgres import Connection
 from holdfast.events.slots_postgres import (
     FIRST,
     IN_TURN,
+    LIMITED,
     LIMITS,
     RESERVED,
     TURN,
     give_alone,
-    limited,
 )
 
 # Conditions take statement_timestamp(): clock_timestamp() may differ from row to row, so no index serves it.
@@ -83,14 +83,14 @@ _AS_MANY_BEGIN = f"""
 """
 
 _CLAIM = f"""
-with {_DUE}, {_ASKED}, {{begins}}, work as (
+with l (limited) as materialized ({{limited}}), {_DUE}, {_ASKED}, {{begins}}, work as (
     select session, min(turn) as turn, min(run_id) as run_id
       from (select session, turn, run_id from begins union all select session, turn, null from asked) x
      group by session
 ), free as (
     select s.id, s.owner is not null as taken_over, w.run_id as slot
       from sessions s join work w on w.session = s.id
-     where {_FREE}
+     where {_FREE}{{only}}
      order by w.turn, s.id
      limit $4
        for update of s skip locked
@@ -102,7 +102,7 @@ with {_DUE}, {_ASKED}, {{begins}}, work as (
     returning s.id, s.tenant, s.session_id, s.status, s.epoch, s.next_seq - 1 as head, s.published_seq, s.last_ts,
               s.metadata, s.ttl_s, free.taken_over, free.slot
 ){{slots}}
-select * from owned
+select * from l left join owned on true
 """
 
 # Where nothing is limited no slot is noted: each would cost a row's change.
@@ -111,9 +111,12 @@ _GIVE = """, given as (
      where r.run_id = owned.slot and r.status in ('queued', 'waiting')
 )"""
 
-_CLAIM_ANY = _CLAIM.format(begins=_ALL_BEGIN, slots="")
-_CLAIM_LIMITED = _CLAIM.format(begins=_AS_MANY_BEGIN, slots=_GIVE)
-_CLAIM_REST = _CLAIM.format(begins=_NONE_BEGINS, slots=_GIVE)
+# The first one claims nothing where a limit is in force, and says so: then slots have to be counted.
+_CLAIM_ANY = _CLAIM.format(
+    limited=LIMITED, begins=_ALL_BEGIN, only=" and not (select limited from l)", slots=""
+)
+_CLAIM_LIMITED = _CLAIM.format(limited="select true", begins=_AS_MANY_BEGIN, only="", slots=_GIVE)
+_CLAIM_REST = _CLAIM.format(limited="select true", begins=_NONE_BEGINS, only="", slots=_GIVE)
 
 
 async def claim(
@@ -121,8 +124,9 @@ async def claim(
 ) -> Sequence[asyncpg.Record]:
     """Own up to `limit` sessions with something to do; return their rows, with the run that was given its `slot`."""
     args = (worker, list(workflows), lease_s, limit, list(CommandKind))
-    if not await limited(connection, worker, workflows):
-        return await connection.fetch(_CLAIM_ANY, *args)
-    async with connection.transaction():
-        statement = _CLAIM_LIMITED if await give_alone(connection) else _CLAIM_REST
-        return await connection.fetch(statement, *args)
+    rows = await connection.fetch(_CLAIM_ANY, *args)
+    if rows[0]["limited"]:
+        async with connection.transaction():
+            statement = _CLAIM_LIMITED if await give_alone(connection) else _CLAIM_REST
+            rows = await connection.fetch(statement, *args)
+    return [row for row in rows if row["id"] is not None]

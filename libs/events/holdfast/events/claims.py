@@ -31,6 +31,7 @@ class Claim:
     commands: Sequence[Command]  # COMMANDS_AT_ONCE of them at most
     runs: Sequence[Run]  # those that have not ended, oldest first
     slot: str | None = None  # the run that was given its slot with the claim
+    limited: bool = False  # a limit was in force: where this one's run ends another may begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Journal:
 
     keys: Mapping[str, tuple[int, str]]  # key → (seq, type)
     results: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is open in a session, as of one moment."""
+
+    commands: Sequence[Command]  # oldest first, COMMANDS_AT_ONCE of them at most
+    runs: Sequence[Run]  # oldest first
 
 
 class Claims(Protocol):
@@ -77,6 +86,18 @@ class Claims(Protocol):
 
     async def release(self, sessions: Mapping[int, int], *, published: Mapping[int, int]) -> None:
         """Give up sessions (session → epoch) so that anybody may claim them at once."""
+        ...
+
+    async def let_go(self, session: int, *, epoch: int, published: int) -> bool:
+        """Release the session if nothing is to be done in it: no command is open, and no run is due or at work.
+
+        Return False, with the session still ours, if there is something. What is asked after a True finds the session
+        released already: so nobody need look for it. True, too, if it isn't ours any more.
+        """
+        ...
+
+    async def look(self, session: int) -> Look:
+        """Return what is open in the session: `pending` and `open_runs` at once."""
         ...
 
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:

@@ -1,6 +1,7 @@
 """Who owns which session, in memory, on the state's clock."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -14,6 +15,7 @@ from holdfast.events.store import (
     WORKFLOW_KEPT_S,
     Claim,
     Journal,
+    Look,
     Run,
     SessionStatus,
 )
@@ -34,6 +36,8 @@ class MemoryClaims:
         # Owners of before a restart have one lease's time to come back first.
         takeover = now > later(self._state.started_at, lease_s)
         free = [row for row in self._busy() if row.owner is None or (takeover and row.unowned(now))]
+        if not free:
+            return []
         begins = self._begins(free, loaded, worker, now)
         work: list[tuple[datetime, int]] = []
         for row in free:
@@ -42,8 +46,13 @@ class MemoryClaims:
                 turns.append(asked)
             if turns:
                 work.append((min(turns), row.id))
+        slots = Slots(self._state, now, worker)
+        limited = any(slots.limits(workflow) for workflow in loaded)
         return [
-            self._own(self._state.sessions[n], worker, later(now, lease_s), begins.get(n))
+            replace(
+                self._own(self._state.sessions[n], worker, later(now, lease_s), begins.get(n)),
+                limited=limited,
+            )
             for _, n in sorted(work)[:limit]
         ]
 
@@ -68,6 +77,25 @@ class MemoryClaims:
         for row in self._at_epoch(sessions):
             row.owner, row.lease_until = None, now
             row.published = max(row.published, published.get(row.id, 0))
+
+    async def let_go(self, session: int, *, epoch: int, published: int) -> bool:
+        """Release the session if nothing is to be done in it; False if there is something."""
+        now = await self._state.turn()
+        for row in self._at_epoch({session: epoch}):
+            if any(row.open_commands()) or any(run.due(now) for run in row.open_roots()):
+                return False
+            row.owner, row.lease_until = None, now
+            row.published = max(row.published, published)
+        return True
+
+    async def look(self, session: int) -> Look:
+        """Return what is open in the session."""
+        await self._state.turn()
+        rows = list(self._state.known([session]))
+        return Look(
+            [command for row in rows for command in _first_commands(row)],
+            [self._state.view(run) for row in rows for run in row.open_runs()],
+        )
 
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
         """Return the open commands of these sessions, oldest first."""
@@ -190,6 +218,8 @@ class MemoryClaims:
         due = [
             run for row in free if (run := in_turn(row, now)) is not None and run.workflow in loaded
         ]
+        if not due:
+            return {}
         slots = Slots(self._state, now, worker)
         due.sort(key=turn_of)
         return {run.session: run for run in due if slots.take(run)}

@@ -1,7 +1,6 @@
 """Who owns which session, in Postgres. Every time is the database's own."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -13,8 +12,8 @@ from holdfast.events.commands import Command
 from holdfast.events.errors import StoreError
 from holdfast.events.housekeeping_postgres import expire_due
 from holdfast.events.pool_postgres import Connection, Pool, acquired, json_value
-from holdfast.events.rows_postgres import RUNS_OPEN, open_commands, run_of
-from holdfast.events.store import Claim, Journal, Run, SessionStatus
+from holdfast.events.rows_postgres import look_at, open_commands, open_runs
+from holdfast.events.store import Claim, Journal, Look, Run, SessionStatus
 
 # Passes over rows that somebody holds: one that is stuck must not cost all others their leases. Whether such a
 # session still stands is read without its lock; an epoch that was seen to be another's never comes back.
@@ -52,6 +51,8 @@ update sessions s
   from b join locked on locked.id = b.session
  where s.id = b.session and s.epoch = b.epoch
 """
+
+_LET_GO = "select let_go_of_session($1, $2, $3)"
 
 # Two small indexes instead of one over `published_seq < next_seq - 1`: an index that names a column which every
 # append changes would make every append write all of the row's index entries anew.
@@ -172,6 +173,17 @@ class PostgresClaims:
         async with acquired(self._pool) as connection:
             await connection.execute(_RELEASE, list(sessions), list(sessions.values()), known)
 
+    async def let_go(self, session: int, *, epoch: int, published: int) -> bool:
+        """Release the session if nothing is to be done in it; False if there is something."""
+        async with acquired(self._pool) as connection:
+            return await connection.fetchval(_LET_GO, session, epoch, published)
+
+    async def look(self, session: int) -> Look:
+        """Return what is open in the session."""
+        async with acquired(self._pool) as connection:
+            looks, _ = await look_at(connection, [session])
+        return looks[session]
+
     async def pending(self, sessions: Sequence[int]) -> Sequence[Command]:
         """Return the open commands of these sessions, oldest first."""
         async with acquired(self._pool) as connection:
@@ -182,7 +194,7 @@ class PostgresClaims:
     async def open_runs(self, session: int) -> Sequence[Run]:
         """Return the session's runs that have not ended, oldest first."""
         async with acquired(self._pool) as connection:
-            return await _open_runs(connection, [session])
+            return await open_runs(connection, session)
 
     async def journal(self, run_id: str) -> Journal:
         """Return what is recorded of a run."""
@@ -227,16 +239,9 @@ class PostgresClaims:
 
 
 async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Claim]:
-    sessions = [row["id"] for row in rows]
-    commands: dict[int, list[Command]] = defaultdict(list)
-    found, unreadable = await open_commands(connection, sessions)
+    looks, unreadable = await look_at(connection, [row["id"] for row in rows])
     if unreadable:
         raise ValueError(f"commands of sessions {sorted(unreadable)} can't be read")
-    for command in found:
-        commands[command.session].append(command)
-    runs: dict[int, list[Run]] = defaultdict(list)
-    for run in await _open_runs(connection, sessions):
-        runs[run.session].append(run)
     return [
         Claim(
             session=row["id"],
@@ -250,13 +255,10 @@ async def _claims(connection: Connection, rows: Sequence[asyncpg.Record]) -> lis
             metadata=json_value(row["metadata"]),
             ttl_s=row["ttl_s"],
             taken_over=row["taken_over"],
-            commands=commands[row["id"]],
-            runs=runs[row["id"]],
+            commands=looks[row["id"]].commands,
+            runs=looks[row["id"]].runs,
             slot=row["slot"],
+            limited=row["limited"],
         )
         for row in rows
     ]
-
-
-async def _open_runs(connection: Connection, sessions: Sequence[int]) -> list[Run]:
-    return [run_of(row) for row in await connection.fetch(RUNS_OPEN, list(sessions))]

@@ -1,7 +1,6 @@
 """The rows that ask something of a session, in Postgres: runs and commands, inserted under the session row's lock."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -10,7 +9,6 @@ from holdfast.events.commands import CommandKind, OnBusy
 from holdfast.events.errors import SessionBusy
 from holdfast.events.ids import new_command_id
 from holdfast.events.pool_postgres import Connection, json_text
-from holdfast.events.store import RunRequest, Ticket
 
 
 async def make_room(connection: Connection, session: asyncpg.Record, on_busy: OnBusy) -> None:
@@ -26,35 +24,6 @@ async def make_room(connection: Connection, session: asyncpg.Record, on_busy: On
         raise SessionBusy(session["session_id"], rows[0]["run_id"])
     for row in rows:
         await ask_cancel(connection, session["id"], row["run_id"], "interrupted by a newer run")
-
-
-async def ask_run(connection: Connection, ticket: Ticket, request: RunRequest) -> None:
-    """Insert a run, and the command that asks for its start."""
-    body: dict[str, Any] = {"workflow": request.workflow}
-    if request.start_at is not None:
-        body["start_at"] = _iso(request.start_at)
-    # One statement: each is a round trip during which the session's row is held.
-    await connection.execute(
-        """with run as (
-               insert into runs (run_id, session, workflow, input, after_seq, not_before, user_id, trace_id, priority,
-                                 timeout_s, created_at)
-               values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10, clock_timestamp())
-           )
-           insert into commands (command_id, session, run_id, kind, body) values ($11, $2, $1, $12, $13)""",
-        ticket.run_id,
-        ticket.session,
-        request.workflow,
-        json_text(request.input),
-        ticket.after,
-        request.start_at,
-        request.user_id,
-        request.trace_id,
-        request.priority,
-        request.timeout_s,
-        new_command_id(),
-        CommandKind.START,
-        json_text(body),
-    )
 
 
 async def ask_cancel(connection: Connection, session: int, run_id: str, reason: str | None) -> None:
@@ -87,7 +56,3 @@ async def ask(
         body.get("input_id"),
         json_text(body),
     )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat()

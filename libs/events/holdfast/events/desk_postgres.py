@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from holdfast.events.commands import CommandKind
-from holdfast.events.commands_postgres import ask, ask_cancel, ask_run, make_room
+from holdfast.events.commands import CommandKind, OnBusy
+from holdfast.events.commands_postgres import ask, ask_cancel, make_room
 from holdfast.events.errors import (
     InputAnswered,
     InputUnknown,
@@ -17,7 +17,6 @@ from holdfast.events.errors import (
     TooManyEvents,
 )
 from holdfast.events.idempotency_postgres import remember, remembered
-from holdfast.events.ids import new_run_id
 from holdfast.events.pool_postgres import Connection, Pool, acquired, storable
 from holdfast.events.rows_postgres import RUN_BY_ID, RUNS_OF_SESSION, run_of, session_of
 from holdfast.events.sessions_postgres import (
@@ -32,6 +31,7 @@ from holdfast.events.sessions_postgres import (
     show_session,
 )
 from holdfast.events.slots_postgres import held_by
+from holdfast.events.starting_postgres import ask_run, ticket_of
 from holdfast.events.store import (
     OPEN_EMITS_MAX,
     Idempotency,
@@ -79,17 +79,19 @@ class PostgresDesk:
         idempotency: Idempotency | None = None,
     ) -> Ticket:
         """Ask for a run in a session; without a session id, in a new session."""
+        if session_id is not None and request.on_busy is OnBusy.ENQUEUE:
+            async with acquired(self._pool) as connection:
+                return await ask_run(connection, tenant, session_id, request, idempotency)
         async with self._once(tenant, idempotency) as (connection, answer):
             if answer is not None:
-                return _ticket(answer)
+                return ticket_of(answer)
             if session_id is None:
                 row = await create_session(connection, tenant, None, None, {})
             else:
                 row = await lock_session(connection, tenant, session_id)
-            await check_open(connection, row)
-            await make_room(connection, row, request.on_busy)
-            ticket = Ticket(new_run_id(), row["session_id"], row["id"], row["next_seq"] - 1)
-            await ask_run(connection, ticket, request)
+                await check_open(connection, row)
+                await make_room(connection, row, request.on_busy)
+            ticket = await ask_run(connection, tenant, row["session_id"], request)
             answer = {**_session_answer(row), "run_id": ticket.run_id, "after": ticket.after}
             await remember(connection, tenant, idempotency, row["id"], answer)
             return ticket
@@ -97,7 +99,7 @@ class PostgresDesk:
     async def remembered(self, tenant: str, idempotency: Idempotency) -> Ticket | None:
         """Return the ticket that `start` gave to this very request before; None if it never did."""
         async with self._once(tenant, idempotency) as (_, answer):
-            return None if answer is None else _ticket(answer)
+            return None if answer is None else ticket_of(answer)
 
     async def cancel(
         self,
@@ -250,10 +252,6 @@ class PostgresDesk:
 
 def _session_answer(row: asyncpg.Record) -> dict[str, Any]:
     return {"session_id": row["session_id"], "session": str(row["id"])}
-
-
-def _ticket(answer: dict[str, Any]) -> Ticket:
-    return Ticket(answer["run_id"], answer["session_id"], int(answer["session"]), answer["after"])
 
 
 async def _locked_run(connection: Connection, tenant: str, run_id: str) -> Run:

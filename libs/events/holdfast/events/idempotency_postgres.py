@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any
 
+import asyncpg
+
 from holdfast.events.errors import KeyInFlight, KeyReused
 from holdfast.events.pool_postgres import Connection, json_text, json_value
 from holdfast.events.store import Idempotency
@@ -18,16 +20,27 @@ async def remembered(
     """
     if idempotency is None:
         return None
-    name = f"{tenant}\0{idempotency.key}".encode()
-    number = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
-    if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", number):
-        raise KeyInFlight(idempotency.key)
     row = await connection.fetchrow(
-        "select request_hash, response from idempotency where tenant = $1 and key = $2",
+        "select * from recall_answer($1, $2, $3)",
+        number_of(tenant, idempotency),
         tenant,
         idempotency.key,
     )
-    if row is None:
+    assert row is not None, "there is a row, whatever it tells"
+    return answer_of(idempotency, row)
+
+
+def number_of(tenant: str, idempotency: Idempotency) -> int:
+    """Return the number that stands for a key in the database's locks."""
+    name = f"{tenant}\0{idempotency.key}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
+
+
+def answer_of(idempotency: Idempotency, row: asyncpg.Record) -> dict[str, Any] | None:
+    """Return the answer that a row of `recall_answer` tells of. Raises as `remembered`."""
+    if not row["free"]:
+        raise KeyInFlight(idempotency.key)
+    if row["response"] is None:
         return None
     if row["request_hash"] != idempotency.request_hash:
         raise KeyReused(idempotency.key)

@@ -68,9 +68,11 @@ class Run:
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    # The database's time when the row was read, no earlier than `due_at` if it was due. No part of what the row says.
+    # Whether there may be a journal to read; False only where that was looked for (see `Claims`). No part of the row.
+    recorded: bool = field(default=True, compare=False)
+    # The database's time when the row was read, no earlier than `due_at` if it was due. No part of the row either.
     seen_at: datetime | None = field(default=None, compare=False)
-    # What it waits for beside a worker, where that was asked for (`Desk.run`). No part of the row either.
+    # What it waits for beside a worker, where that was asked for (`Desk.run`). Nor that.
     held_by: Hold | None = field(default=None, compare=False)
 
     @property

@@ -1,7 +1,7 @@
 """The rows of sessions, in Postgres: made, looked up, and held while something is asked of them."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 
@@ -111,18 +111,24 @@ async def lock_session(connection: Connection, tenant: str, session_id: str) -> 
 async def check_open(connection: Connection, row: asyncpg.Record) -> None:
     """Raise SessionGone unless the session takes commands."""
     if row["status"] != SessionStatus.ACTIVE:
-        raise SessionGone(row["session_id"], row["status"])
+        refuse_over(row["session_id"], row["status"], ())
     rows = await connection.fetch(
         "select kind from commands where session = $1 and kind = any($2) and state = 'open'",
         row["id"],
         [CommandKind.ERASE, CommandKind.EXPIRE],
     )
-    kinds = {found["kind"] for found in rows}
-    if CommandKind.ERASE in kinds:
-        raise SessionGone(row["session_id"], "being erased")
+    if rows:
+        refuse_over(row["session_id"], row["status"], [found["kind"] for found in rows])
+
+
+def refuse_over(session_id: str, status: str, closing: Collection[str]) -> NoReturn:
+    """Raise SessionGone for a session that is over, or is going to be by these kinds of open commands."""
+    if status != SessionStatus.ACTIVE:
+        raise SessionGone(session_id, status)
+    if CommandKind.ERASE in closing:
+        raise SessionGone(session_id, "being erased")
     # Its time is over; what came after this could only be appended behind its last event.
-    if CommandKind.EXPIRE in kinds:
-        raise SessionGone(row["session_id"], SessionStatus.EXPIRED)
+    raise SessionGone(session_id, SessionStatus.EXPIRED)
 
 
 async def asked(connection: Connection, session: int, kind: CommandKind) -> bool:

@@ -50,20 +50,20 @@ class Slots:
         """`worker` is whose own word counts at any age."""
         self._state = state
         since = later(now, -WORKER_SEEN_S)
-        words = [
-            word.info
-            for word in state.announcements.values()
-            if word.worker == worker or word.seen_at > since
-        ]
         self._most: dict[str, int] = {}
-        for info in words:
+        of_tenant: list[int] = []
+        for word in state.announcements.values():
+            info = word.info
+            if info.max_concurrent is None and info.tenant_max_runs is None:
+                continue
+            if word.worker != worker and word.seen_at <= since:
+                continue
             if info.max_concurrent is not None:
                 most = self._most.get(info.name, info.max_concurrent)
                 self._most[info.name] = min(most, info.max_concurrent)
-        self._most_of_tenant = min(
-            (info.tenant_max_runs for info in words if info.tenant_max_runs is not None),
-            default=None,
-        )
+            if info.tenant_max_runs is not None:
+                of_tenant.append(info.tenant_max_runs)
+        self._most_of_tenant = min(of_tenant, default=None)
         at_work = list(_at_work(state))
         self._of_workflow = Counter(run.workflow for run in at_work)
         self._of_tenant = Counter(state.sessions[run.session].tenant for run in at_work)

@@ -58,7 +58,8 @@ limits as materialized (
 )
 """
 
-_LIMITED = f"""
+# Whether there is a limit for one of these workflows ($2), or for tenants.
+LIMITED = f"""
 select exists (select from workflows
                 where (tenant_max_runs is not null or (max_concurrent is not null and name = any($2))) and {_SAID})
 """
@@ -97,7 +98,7 @@ select r.session
 
 async def limited(connection: Connection, worker: str, workflows: Sequence[str]) -> bool:
     """Tell whether a limit is in force for any of these workflows, or for tenants."""
-    return await connection.fetchval(_LIMITED, worker, list(workflows))
+    return await connection.fetchval(LIMITED, worker, list(workflows))
 
 
 async def give_alone(connection: Connection) -> bool:

@@ -264,6 +264,7 @@ class MemoryState:
             created_at=row.created_at,
             started_at=row.started_at,
             ended_at=row.ended_at,
+            recorded=row.status is not RunStatus.QUEUED or bool(self.results.get(row.run_id)),
             seen_at=self.clock.now(),
         )
 

@@ -32,6 +32,7 @@ from holdfast.events.claims import (
     Claim,
     Claims,
     Journal,
+    Look,
 )
 from holdfast.events.desk import (
     ANSWER_KEPT_S,
@@ -134,6 +135,7 @@ __all__ = [
     "Journal",
     "Lines",
     "Located",
+    "Look",
     "Outcome",
     "OwnEvent",
     "Page",

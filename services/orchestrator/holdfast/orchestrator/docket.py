@@ -35,10 +35,10 @@ from holdfast.events.store import (
 from holdfast.orchestrator.answering import Answering
 from holdfast.orchestrator.cancelling import Cancelling
 from holdfast.orchestrator.family import root_of
+from holdfast.orchestrator.outlook import Outlook
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.running import Attempt, Cancellation
 from holdfast.orchestrator.session_log import Entry, SessionLog
-from holdfast.orchestrator.store_time import StoreTime
 from holdfast.orchestrator.verdicts import accepted, own_event
 from holdfast.orchestrator.workflow import Forgets, Workflows
 
@@ -72,12 +72,13 @@ class Docket:
         self._commands: list[Command] = list(claim.commands)
         self._more = len(claim.commands) >= COMMANDS_AT_ONCE
         self._deferred: list[Command] = []  # to be taken up when the current run has ended
-        self.time = StoreTime(clock)
+        self._outlook = Outlook(claim, session, claims=claims, clock=clock)
+        self.time = self._outlook.time
         self._answering = Answering(self.append, self._reject, time=self.time)
         self._cancelling = Cancelling(
             self.append,
             self._reject,
-            open_runs=self.open_runs,
+            open_runs=self._outlook.open_runs,
             claims=claims,
             workflows=workflows,
             clock=clock,
@@ -121,16 +122,18 @@ class Docket:
         self._news.clear()
 
     async def open_runs(self) -> Sequence[Run]:
-        """Return the runs that have not ended, as they are after everything that is pending.
+        """Return the runs that have not ended, as they are after everything that is pending."""
+        return await self._outlook.open_runs()
 
-        A row read while its change is on its way to the database would be believed to be still what it was.
-        """
-        if self.log.pending:
-            await self.log.pending[-1].durable()
-        runs = await self._claims.open_runs(self.claim.session)
-        for run in runs:
-            self.time.learn(run.seen_at)
-        return runs
+    async def look(self) -> Sequence[Run]:
+        """Return the runs of which one may be taken up next (see `Outlook`), and take in what was asked."""
+        look = await self._outlook.look()
+        self.tell(look.commands)
+        return look.runs
+
+    async def recorded(self) -> None:
+        """Wait until all that was added to the log is in it. Raises what kept the last of it out."""
+        await self._outlook.recorded()
 
     async def admits(self, run: Run) -> bool:
         """Tell whether the run may begin: its start has to be settled first.
@@ -172,8 +175,7 @@ class Docket:
         await self._settle_told()
         while self._more:
             # What was told was a part of it: the next one shows when this one isn't open any more.
-            if self.log.pending:
-                await self.log.pending[-1].durable()
+            await self.recorded()
             commands = await self._claims.pending([self.claim.session])
             self._more = False
             self.tell(commands)
@@ -225,7 +227,7 @@ class Docket:
             case CommandKind.CANCEL:
                 await self._cancelling.settle(command)
             case CommandKind.INPUT:
-                runs = await self.open_runs()
+                runs = await self._outlook.open_runs()
                 await self._answering.settle(command, runs, self._attempt)
             case CommandKind.EMIT:
                 self.append(
@@ -238,7 +240,9 @@ class Docket:
 
     async def _expire(self, command: Command) -> None:
         # The commands last: more may have come while the runs were looked at. The sweep asks again later.
-        if await self.open_runs() or any(c.command_id not in self._handled for c in self._commands):
+        if await self._outlook.open_runs() or any(
+            c.command_id not in self._handled for c in self._commands
+        ):
             self._reject(command, "in-use")
             return
         self._status = SessionStatus.EXPIRED
@@ -251,7 +255,7 @@ class Docket:
         )
 
     async def _erase(self, command: Command) -> None:
-        runs = await self.open_runs()
+        runs = await self._outlook.open_runs()
         for run in [run for run in runs if root_of(run, runs) is run]:
             if self._attempt is not None and self._attempt.run.run_id == run.run_id:
                 # Its terminal event has to come first.
@@ -288,6 +292,7 @@ class Docket:
 
     def append(self, emissions: Sequence[Emission], effects: Sequence[Effect]) -> Entry:
         """Append events of the session itself, or of a run that nobody executes."""
+        self._outlook.changes(effects)
         entry = self.log.add(emissions, effects)
         self._recorder.submit(self.log)
         return entry

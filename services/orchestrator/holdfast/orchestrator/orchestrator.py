@@ -12,13 +12,14 @@ from holdfast.events.errors import LogChanged
 from holdfast.events.store import Store
 from holdfast.orchestrator.announcing import Announcements
 from holdfast.orchestrator.lease import ClaimsConnection, LeaseKeeper, Side
+from holdfast.orchestrator.lookout import WorkHints
 from holdfast.orchestrator.metrics import WorkerMetrics
 from holdfast.orchestrator.owner import OwnerOptions
 from holdfast.orchestrator.publishing import Stream, StreamPublisher
 from holdfast.orchestrator.recorder import Recorder
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.sweeper import Sweeper
-from holdfast.orchestrator.worker import Worker, WorkerOptions, WorkHints
+from holdfast.orchestrator.worker import Worker, WorkerOptions
 from holdfast.orchestrator.workflow import Workflows
 from holdfast.subscribe.bus import Bus
 
@@ -43,10 +44,11 @@ class Orchestrator:
         clock: Clock | None = None,
         chance: random.Random | None = None,
         lease_side: Side | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         clock, chance = clock or SystemClock(), chance or random.Random()
         self.settings, self.workflows = settings, workflows
-        self.metrics = WorkerMetrics()
+        self.metrics = metrics or WorkerMetrics()
         self._leases = LeaseKeeper(
             settings.worker_name,
             lease_connection,

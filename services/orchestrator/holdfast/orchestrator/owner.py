@@ -12,7 +12,7 @@ from holdfast.events.clock import Clock
 from holdfast.events.commands import Command
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.recorded import Emission
-from holdfast.events.store import Claim, Claims, Run, RunChange, RunStatus
+from holdfast.events.store import Claim, Claims, Journal, Run, RunChange, RunStatus
 from holdfast.orchestrator.advice import advised
 from holdfast.orchestrator.coalesce import COALESCE_CHARS, COALESCE_MS
 from holdfast.orchestrator.docket import Docket
@@ -72,6 +72,7 @@ class Owner:
         self._draining = False
         self._given = claim.slot
         self._struck: set[str] = set()  # runs whose takeover was counted: once a claim
+        self._presumed = False  # that nothing is left in the session
 
     @property
     def erased(self) -> bool:
@@ -93,8 +94,12 @@ class Owner:
         """Stop everything: another worker owns the session."""
         self.log.fence()
 
-    async def run(self) -> None:
-        """Do what there is to do; returns when the session can be given back. Raises Fenced."""
+    async def run(self) -> bool:
+        """Do what there is to do; return when the session can be given back. Raises Fenced.
+
+        True: nothing is left in it for this worker. False: most likely nothing is, and `Claims.let_go` will tell; if
+        there is something, run again.
+        """
         while True:
             try:
                 if not await self._turn():
@@ -104,9 +109,10 @@ class Owner:
                     raise
                 log.warning("session.later", session=self.claim.session_id, error=str(error))
                 await first_of(self._docket.news(), self._clock.sleep(STORE_RETRY_S))
-        if self.log.pending:
-            await self.log.pending[-1].durable()
+        await self._docket.recorded()
         await self._docket.forwarded()
+        presumed, self._presumed = self._presumed, False
+        return not presumed
 
     async def _turn(self) -> bool:
         """Settle what is asked and work on one run; return whether there may be more to do."""
@@ -114,14 +120,21 @@ class Owner:
         if self.log.fenced:
             raise Fenced(f"session {self.claim.session_id} has another owner")
         if self._draining:
+            self._presumed = False
             return False
-        run = self._next_run(await self._docket.open_runs())
+        if self._presumed and not self.erased:
+            return False
+        self._presumed = False
+        runs = await self._docket.look()
+        run = self._next_run(runs)
         if run is not None and not await self._docket.admits(run):
             return True
         if run is not None and await self._has_slot(run):
-            await self._execute(run)
+            ended = await self._execute(run)
+            # Of a conversation one run at a time is asked for: nobody looks for the next one only to find none.
+            self._presumed = ended and len(runs) == 1
             return True
-        # Look once more: a command that came during the last look has an owner, so only we can see it.
+        # A command that came during the look has an owner, so only we can see it.
         self._docket.tell(await self._claims.pending([self.claim.session]))
         return not self._docket.empty
 
@@ -144,10 +157,11 @@ class Owner:
         # with the session.
         return given is None and not await self._claims.limited(self._options.worker, run.workflow)
 
-    async def _execute(self, run: Run) -> None:
+    async def _execute(self, run: Run) -> bool:
+        """Work on the run; return whether it has ended."""
         attempt = await self._prepare(run)
         if attempt is None or self._draining or self.log.fenced:
-            return
+            return False
         self._attempt = attempt
         self._docket.begin(attempt)
         stumbled: StoreUnavailable | None = None
@@ -170,6 +184,7 @@ class Owner:
         if stumbled is not None and not self._draining:
             log.warning("run.stumbled", run=run.run_id, error=str(stumbled))
             await self._strike(run)
+        return attempt.ended is not None
 
     async def _prepare(self, run: Run) -> Attempt | None:
         """Return an attempt at the run; None when it isn't to be tried now, or never again."""
@@ -180,8 +195,8 @@ class Owner:
                 return None
         scribe = Scribe(
             run,
-            # Of a run that hasn't begun, too: somebody may have told it something already.
-            await self._claims.journal(run.run_id),
+            # Of a run that hasn't begun, too, if somebody has told it something already.
+            await self._claims.journal(run.run_id) if run.recorded else Journal({}, {}),
             self.log,
             self._recorder,
             attempt=run.attempts + 1,

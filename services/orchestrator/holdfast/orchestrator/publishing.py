@@ -63,6 +63,7 @@ class StreamPublisher:
         self._stream, self._reader, self._mark_published = stream, reader, mark_published
         self._observer, self._clock, self._chance = observer, clock, chance
         self._backlogs: dict[int, Backlog] = {}
+        self._awaited: dict[SessionLog, asyncio.Future[None]] = {}  # by who gives it back
         self._marks: dict[int, int] = {}
         self._marking = asyncio.Event()
         self._wake = asyncio.Event()
@@ -84,6 +85,19 @@ class StreamPublisher:
     async def drained(self) -> None:
         """Wait until everything committed is published."""
         await self._idle.wait()
+
+    async def caught_up(self, session: SessionLog, *, within_s: float) -> None:
+        """Wait until all that is committed of the session is published, `within_s` at most."""
+        if session.published >= session.committed_head:
+            return
+        loop = asyncio.get_running_loop()
+        waiter = self._awaited[session] = loop.create_future()
+        limit = loop.call_later(within_s, _settle, waiter)
+        try:
+            await waiter
+        finally:
+            limit.cancel()
+            del self._awaited[session]
 
     async def run(self) -> None:
         """Publish whatever is committed, for ever; keep trying while Redis is away."""
@@ -239,6 +253,8 @@ class StreamPublisher:
         """Take note of how far the stream is."""
         session = backlog.session
         session.published = max(session.published, backlog.head)
+        if session in self._awaited and session.published >= session.committed_head:
+            _settle(self._awaited[session])
         if session.fenced:
             # Its release has told how far the stream was, and that was not as far.
             self._marks[session.session] = session.published
@@ -267,6 +283,11 @@ class StreamPublisher:
             at_rest = at_rest or may_rest(events[-1])
             await self._stream.rebase(session, events, at_rest=at_rest)
             log.info("publish.rebased", session=session, first=events[0].seq, last=events[-1].seq)
+
+
+def _settle(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def window_of(reader: Reader, session: int, head: int) -> Sequence[RecordedEvent]:

@@ -5,7 +5,7 @@ A hint over Redis says that there is work; a jittered poll finds it without. Cla
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from holdfast.events.clock import Clock, jittered
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import Claim, Store
 from holdfast.orchestrator.lease import LeaseKeeper
+from holdfast.orchestrator.lookout import Lookout, WorkHints
 from holdfast.orchestrator.owner import Owner, OwnerOptions
 from holdfast.orchestrator.publishing import StreamPublisher
 from holdfast.orchestrator.racing import first_of
@@ -32,15 +33,10 @@ ABANDON_S = 1.0
 # How often the workflows are announced; three missed rounds and the worker is not counted as live.
 ANNOUNCE_S = 10.0
 
+# A publish takes 1 ms. While Redis is away nobody waits for it any longer before a session is given back.
+PUBLISHED_WITHIN_S = 0.05
+
 log = structlog.get_logger("holdfast.worker")
-
-
-class WorkHints(Protocol):
-    """The ear for hints that there is work."""
-
-    def listen(self) -> AsyncIterator[int | None]:
-        """Yield sessions with work; None when hints may have been lost."""
-        ...
 
 
 class Observer(Protocol):
@@ -90,7 +86,8 @@ class Worker:
         self._clock, self._chance = clock, chance
         self._owners: dict[int, Owner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._look = asyncio.Event()
+        self._lookout = Lookout()
+        self._full = False  # the last claim might have found more than there was room for
         self._draining = False
         self._ready = asyncio.Event()
 
@@ -107,7 +104,7 @@ class Worker:
     def drain(self) -> None:
         """Claim nothing more and stop every run where another worker can go on."""
         self._draining = True
-        self._look.set()
+        self._lookout.now()
         for owner in self._owners.values():
             owner.drain()
 
@@ -120,13 +117,13 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [
-                    group.create_task(self._listen(), name="worker.hints"),
+                    group.create_task(self._lookout.listen(self._hints), name="worker.hints"),
                     group.create_task(self._announce(), name="worker.announce"),
                 ]
                 while not (self._draining or self._ready.is_set()):
                     # What we announce binds our own claims: our limits are in force before anything is begun.
-                    self._look.clear()
-                    await first_of(self._ready.wait(), self._look.wait())
+                    self._lookout.begin()
+                    await first_of(self._ready.wait(), self._lookout.asked())
                 while not self._draining:
                     await self._round()
                 if self._tasks:
@@ -158,29 +155,32 @@ class Worker:
 
     async def _round(self) -> None:
         """Look for work once; then wait for a hint or the poll's turn."""
-        self._look.clear()
+        self._lookout.begin()
         found = 0
         try:
             if self._leases.suspended:
                 # A drain sets `look`: it must not wait for leases that may never come back.
-                await first_of(self._leases.active(), self._look.wait())
+                await first_of(self._leases.active(), self._lookout.asked())
             if self._draining or self._leases.suspended:
                 return
             # What is claimed now comes with its commands; later ones have hints of their own.
-            owned = list(self._owners)
+            hinted = self._lookout.take(self._owners)
             found = await self._claim()
-            await self._tell_owners(owned)
+            await self._tell_owners(hinted)
         except StoreUnavailable as error:
+            self._lookout.failed()
             log.warning("claim.failed", error=str(error))
         except Exception:
             # Ours to mend; the sessions that are owned have done nothing wrong.
+            self._lookout.failed()
             log.exception("claim.broke")
         if found < CLAIM_MAX:
             pause = jittered(self._options.poll_s, 0.2, self._chance)
-            await first_of(self._look.wait(), self._clock.sleep(pause))
+            await self._lookout.asked_before(self._clock.sleep(pause))
 
     async def _claim(self) -> int:
         room = min(CLAIM_MAX, self._options.sessions_max - len(self._owners))
+        self._full = room < CLAIM_MAX
         if room <= 0:
             return 0
         claims = await self._store.claims.claim(
@@ -228,11 +228,12 @@ class Worker:
 
     async def _serve(self, owner: Owner) -> None:
         """Run one owned session to its release. Whatever happens in it stays in it."""
-        claim, give_back = owner.claim, True
+        claim, give_back, let_go = owner.claim, True, False
         try:
             # A former owner may have died between a commit and its publishing.
             self._publishing.catch_up(owner.log)
-            await owner.run()
+            while not (let_go or await owner.run()):
+                let_go = await self._let_go(owner)
             if owner.erased:
                 await self._publishing.forget(owner.log)
         except Fenced:
@@ -252,11 +253,30 @@ class Worker:
                 del self._owners[claim.session]
             self._observer.released()
         if give_back:
-            published = {claim.session: owner.log.published}
-            release = self._store.claims.release({claim.session: claim.epoch}, published=published)
-            await self._quietly(release)
+            if not let_go:
+                published = {claim.session: owner.log.published}
+                release = self._store.claims.release(
+                    {claim.session: claim.epoch}, published=published
+                )
+                await self._quietly(release)
             log.info("session.released", session=claim.session_id, head=owner.log.head)
-            self._look.set()
+            if not let_go or claim.limited or self._full:
+                # Something may be left in it, or waits for a slot, or for room.
+                self._lookout.now()
+
+    async def _let_go(self, owner: Owner) -> bool:
+        """Release the session, if nothing is to be done in it; else it is still ours."""
+        claim = owner.claim
+        # Else its next owner would publish again what is on its way, and somebody would have to note that it arrived.
+        await self._publishing.caught_up(owner.log, within_s=PUBLISHED_WITHIN_S)
+        # Before: what is released, and renewed, would look as if it were lost.
+        self._leases.drop(claim.session, claim.epoch)
+        if await self._store.claims.let_go(
+            claim.session, epoch=claim.epoch, published=owner.log.published
+        ):
+            return True
+        self._leases.hold(claim.session, claim.epoch)
+        return False
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -274,11 +294,6 @@ class Worker:
         for session, indexes in by_session.items():
             if (owner := self._owners.get(session)) is not None:
                 owner.tell([commands[i] for i in indexes])
-
-    async def _listen(self) -> None:
-        async for _ in self._hints.listen():
-            # Which session it is doesn't matter: one look finds it whether it is owned here or by nobody.
-            self._look.set()
 
     async def _announce(self) -> None:
         most = self._options.tenant_max_runs
