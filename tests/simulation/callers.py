@@ -18,6 +18,7 @@ from holdfast.events.store import Idempotency, RunRequest, Ticket
 from holdfast.verify.history import Ask, Want
 from tests.simulation.client import SimulatedClient
 from tests.simulation.gateway import TENANT
+from tests.simulation.nap import Nap
 from tests.simulation.plan import RunPlan, SessionPlan
 from tests.simulation.process import Process
 
@@ -75,7 +76,7 @@ class Callers:
         )
         self.world.numbers[plan.name] = info.session
         for n, run in enumerate(plan.runs):
-            await asyncio.sleep(run.after_s)
+            await Nap(self.world.loop, run.after_s)
             try:
                 ticket = await self._ask(plan, run, f"{plan.name} {n}")
             except (SessionBusy, SessionGone):
@@ -90,7 +91,7 @@ class Callers:
                     if want == "run":
                         self._client(plan, i, want, ticket)
         if plan.erased:
-            await asyncio.sleep(self._chance.random() * 4)
+            await Nap(self.world.loop, self._chance.random() * 4)
             await self._patiently(lambda: self._desk.erase(TENANT, plan.name))
             await self._hint(info.session)
 
@@ -119,7 +120,7 @@ class Callers:
         return ticket
 
     async def _cancel(self, plan: SessionPlan, ticket: Ticket, after_s: float) -> None:
-        await asyncio.sleep(after_s)
+        await Nap(self.world.loop, after_s)
         key = f"cancel {ticket.run_id}"
         with suppress(RunEnded):
             await self._patiently(
@@ -132,7 +133,7 @@ class Callers:
         """Answer when it is asked; a run that nobody answers is cancelled in the end."""
         begun = self.world.loop.time()
         while True:
-            await asyncio.sleep(0.4 + 0.4 * self._chance.random())
+            await Nap(self.world.loop, 0.4 + 0.4 * self._chance.random())
             run = await self._patiently(lambda: self._desk.run(TENANT, ticket.run_id))
             if run.status.ended:
                 return
@@ -172,7 +173,7 @@ class Callers:
             try:
                 return await call()
             except StoreUnavailable:
-                await asyncio.sleep(0.2 + 0.6 * self._chance.random())
+                await Nap(self.world.loop, 0.2 + 0.6 * self._chance.random())
 
     async def _hint(self, session: int) -> None:
         with suppress(StreamUnavailable):

@@ -1,6 +1,5 @@
 """A client that writes down every frame: it is cut off, dawdles, comes back with its cursor or with an older one."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from holdfast.events.kinds import TypeFilter
@@ -8,6 +7,7 @@ from holdfast.verify.frames import FrameReader
 from holdfast.verify.history import Client, Connection, Ending, Got, Want
 from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.link import Broken, Link
+from tests.simulation.nap import Nap
 from tests.simulation.process import Process
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class SimulatedClient:
             away_s = self._chance.uniform(*AWAY_S)
             if self._retry_ms is not None:
                 away_s = max(away_s, min(RETRY_MOST_S, self._retry_ms / 1000))
-            await asyncio.sleep(away_s)
+            await Nap(self.world.loop, away_s)
 
     async def _connect(self, gateway: SimulatedGateway) -> None:
         loop = self.world.loop

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.nap import Nap
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,7 +25,7 @@ class SimulatedClock:
         time = self._loop.time()
         if time != self._told_at:
             self._told_at = time
-            self._told = self._start + timedelta(microseconds=int(time * 1_000_000))
+            self._told = self._start + timedelta(0, 0, int(time * 1_000_000))
         return self._told
 
     def monotonic(self) -> float:
@@ -32,23 +33,13 @@ class SimulatedClock:
         return self._loop.time() + self._uptime_s
 
     async def sleep(self, seconds: float) -> None:
-        """Wait in virtual time; as asyncio.sleep does, at half its price."""
+        """Wait in virtual time."""
         if seconds <= 0:
             await asyncio.sleep(0)
-            return
-        future = self._loop.create_future()
-        timer = self._loop.call_later(seconds, _wake, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
+        else:
+            await Nap(self._loop, seconds)
 
     def jump(self, seconds: float) -> None:
         """Set the wall time forwards or back."""
         self._start += timedelta(seconds=seconds)
         self._told += timedelta(seconds=seconds)
-
-
-def _wake(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

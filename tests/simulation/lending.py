@@ -26,7 +26,6 @@ class SimulatedLender:
         socket.wire = Wire(cast("Any", socket), b"", paused=False, keep_alive=False)
         self._link.lent = True
         self._link.on_gone = socket.lose
-        self._link.on_room = socket.resume
         return socket.wire
 
     def abort(self) -> None:
@@ -67,6 +66,7 @@ class _Socket:
             self._link.take(body)
         if self._link.full and not self._paused:
             self._paused = True
+            self._link.on_room = self.resume
             self.wire.pause_writing()
 
     def writelines(self, parts: Iterable[bytes]) -> None:
@@ -91,6 +91,7 @@ class _Socket:
         """The client has read."""
         if self._paused and not self.is_closing():
             self._paused = False
+            self._link.on_room = None
             self.wire.resume_writing()
 
     def lose(self) -> None:

@@ -8,10 +8,9 @@ import asyncio
 import random
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
-from inspect import iscoroutine
+from types import CoroutineType
 from typing import Any
 
 from tests.simulation.process import PROCESS, Process, State
@@ -298,9 +297,11 @@ def _close(coroutine: Any) -> None:
     """Close a coroutine from the inside out, so that what is awaited in a `finally` is closed as well."""
     for _ in range(_CLOSINGS_MAX):
         innermost = coroutine
-        while iscoroutine(inner := innermost.cr_await) and inner.cr_frame is not None:
+        while type(inner := innermost.cr_await) is CoroutineType and inner.cr_frame is not None:
             innermost = inner
-        with suppress(BaseException):  # it is the end of it in any case
+        try:  # noqa: SIM105 - sixty times in a schedule
             innermost.close()
+        except BaseException:  # noqa: BLE001 - it is the end of it in any case
+            pass
         if coroutine.cr_frame is None:
             break

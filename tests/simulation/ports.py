@@ -9,15 +9,16 @@ can be lost on the way is what the real adapters lose:
     late     the caller was told that it failed, and it is done afterwards: a statement in a socket's buffer
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from holdfast.events.errors import HoldfastError, StoreBusy, StoreUnavailable, StreamUnavailable
-from tests.simulation.loop import SimulatedLoop
+from tests.simulation.loop import Handle, SimulatedLoop
+from tests.simulation.nap import Waited, Wakeup
 from tests.simulation.process import Process, State
 
 # What pool_postgres gives a caller: 2 s for a connection, 10 s for an answer. Redis is waited for for 2 s.
@@ -123,18 +124,9 @@ class Wire:
 
     async def call(self, what: str, method: Method, *args: Any, **kwargs: Any) -> Any:
         """Have `method` carried out by the server. Raises what the real adapter would."""
-        server = self.server
-        loop = server.loop
         if self.process.state is State.DEAD:
-            await loop.create_future()  # nobody is there to go on
-        answer = loop.create_future()
-        call = _Call(self, what, method, args, kwargs, answer)
-        context = server.process.context
-        if server.reach is Reach.REFUSES:
-            loop.call_later(server.trip_s(), call.fail, "connection refused", context=context)
-        else:
-            loop.call_later(server.trip_s(), call.arrive, context=context)
-        return await answer
+            await self.server.loop.create_future()  # nobody is there to go on
+        return await _Call(self, what, method, args, kwargs)
 
     def note(self, what: str, how: str) -> None:
         """Trace what became of a call."""
@@ -142,85 +134,116 @@ class Wire:
             self._seen(self.process.name, what, how)
 
 
-class _Call:
-    """One call on its way."""
+class _Call(Waited):
+    """One call on its way: it is sent as soon as it is waited for."""
 
-    __slots__ = ("_args", "_boots", "_kwargs", "_method", "_what", "_wire", "answer")
+    __slots__ = (
+        "_answer",
+        "_args",
+        "_boots",
+        "_error",
+        "_kwargs",
+        "_method",
+        "_reply",
+        "_server",
+        "_what",
+        "_wire",
+    )
 
     def __init__(
-        self,
-        wire: Wire,
-        what: str,
-        method: Method,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        answer: "asyncio.Future[Any]",
+        self, wire: Wire, what: str, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
+        self._server = server = wire.server
+        # As `Waited` does, written out: there are two hundred of these in a schedule.
+        self._loop, self._asyncio_future_blocking = server.loop, True
+        self._wakeup = self._context = None
+        self._cancelled = False
         self._wire, self._what, self._method = wire, what, method
-        self._args, self._kwargs, self.answer = args, kwargs, answer
-        self._boots = wire.server.boots
+        self._args, self._kwargs = args, kwargs
+        self._boots = server.boots
+        self._answer: Any = None
+        self._error: Exception | None = None
+        self._reply: Handle | None = None  # on its way back to whoever waits
 
-    def arrive(self) -> None:
-        """Be carried out, or lost, at the server."""
-        server = self._wire.server
+    # --- the caller's side ---------------------------------------------------------------------------
+
+    def begin(self, wakeup: Wakeup, context: Context) -> None:
+        """Send it."""
+        server = self._server
+        away = server.reach is Reach.REFUSES
+        self._loop.call_later(
+            server.trip_s(), self._refuse if away else self._arrive, context=server.process.context
+        )
+
+    def forget(self) -> None:
+        """Whoever asked has gone; what was sent is sent."""
+        if self._reply is not None:
+            self._reply.cancel()
+
+    def outcome(self) -> Any:
+        """Return the answer, or raise what the real adapter would."""
+        error = self._error
+        if self._reply is not None and self._server.boots != self._boots:
+            error = self._server.unavailable("connection lost after")
+        self._wire.note(self._what, "ok" if error is None else str(error))
+        if error is not None:
+            raise error
+        return self._answer
+
+    # --- at the server -------------------------------------------------------------------------------
+
+    def _arrive(self) -> None:
+        """Be carried out, or lost."""
+        server = self._server
         if server.reach is Reach.REFUSES or server.boots != self._boots:
-            self.fail("connection lost before")
+            self._fail("connection lost before")
             return
         if server.reach is Reach.HANGS:
             # The caller gives up after its own time; what it sent is still there.
             patience = server.chance.choice(server.answer_s)
-            server.loop.call_later(patience, self.fail, "no answer", context=server.process.context)
+            self._loop.call_later(patience, self._fail, "no answer", context=server.process.context)
             server.held.append(self._carry_out_late if server.chance.random() < 0.5 else _nothing)
             return
         weather = server.weather
         if not weather.calm:
             luck = server.chance.random()
             if (luck := luck - weather.before) < 0:
-                self.fail("connection lost before")
+                self._fail("connection lost before")
                 return
             if (luck := luck - weather.late) < 0:
-                self.fail("connection lost, still under way")
+                self._fail("connection lost, still under way")
                 delay = server.chance.random() ** 2 * 3.0
-                server.loop.call_later(
+                self._loop.call_later(
                     delay, server.carry_out, self._carry_out_late, context=server.process.context
                 )
                 return
             if self._what == "writer.append" and (luck := luck - weather.busy) < 0:
-                self._give(None, StoreBusy(f"{server.name}: a row is held"))
+                self._tell(StoreBusy(f"{server.name}: a row is held"))
                 return
             if luck - weather.after < 0:
                 self._carry_out()
-                self.fail("connection lost after")
+                self._fail("connection lost after")
                 return
-        result, error = self._carry_out()
-        server.loop.call_later(
-            server.trip_s(), self._reply, result, error, context=server.process.context
-        )
+        self._answer, self._error = self._carry_out()
+        if (wakeup := self._wakeup) is not None:
+            # The answer goes to the caller by itself: if the connection breaks before it is read, it is lost.
+            self._reply = self._loop.call_later(
+                server.trip_s(), wakeup, self, context=self._context
+            )
 
-    def fail(self, how: str) -> None:
+    def _refuse(self) -> None:
+        self._fail("connection refused")
+
+    def _fail(self, how: str) -> None:
         """Tell the caller that it failed, whatever it did."""
-        self._give(None, self._wire.server.unavailable(how))
+        self._tell(self._server.unavailable(how))
 
-    def _reply(self, result: Any, error: Exception | None) -> None:
-        if self._wire.server.boots != self._boots:
-            self.fail("connection lost after")
-        else:
-            self._give(result, error)
-
-    def _give(self, result: Any, error: Exception | None) -> None:
-        answer = self.answer
-        if answer.done():
-            return
-        if error is None:
-            self._wire.note(self._what, "ok")
-            answer.set_result(result)
-        else:
-            self._wire.note(self._what, str(error))
-            answer.set_exception(error)
-            answer.exception()  # whoever asked may be gone
+    def _tell(self, error: Exception) -> None:
+        self._error = error
+        self.end()
 
     def _carry_out_late(self) -> None:
-        if self._wire.server.boots != self._boots:
+        if self._server.boots != self._boots:
             return  # it was in a buffer of a server that is gone
         self._wire.note(self._what, "carried out late")
         self._carry_out()

@@ -28,7 +28,7 @@ class Process:
         self.proceeded_at = 0.0  # when it was held back last
         self.ready: deque[Handle] = deque()
         self.parts: list[Process] = []  # share its fate, but may be paused alone
-        self._loop = loop
+        self.loop = loop
         self.context = copy_context()
         self.context.run(PROCESS.set, self)
 
@@ -42,23 +42,23 @@ class Process:
 
     def part(self, name: str) -> "Process":
         """Return a part of this process: a thread beside the main one."""
-        part = Process(self._loop, f"{self.name}.{name}")
+        part = Process(self.loop, f"{self.name}.{name}")
         self.parts.append(part)
         return part
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run `work` in this process."""
-        return self._loop.create_task(work, context=self.context.copy())
+        return self.loop.create_task(work, context=self.context.copy())
 
     def call(self, callback: Callable[..., object], *args: Any) -> None:
         """Have `callback` called in this process, soon."""
-        self._loop.call_soon(callback, *args, context=self.context)
+        self.loop.call_soon(callback, *args, context=self.context)
 
     def pause(self) -> None:
         """Hold it back."""
         if self.state is State.RUNNING:
             self.state = State.PAUSED
-            self._loop.leave(self)
+            self.loop.leave(self)
         for part in self.parts:
             part.pause()
 
@@ -66,9 +66,9 @@ class Process:
         """Let it go on, with all that came meanwhile."""
         if self.state is State.PAUSED:
             self.state = State.RUNNING
-            self.proceeded_at = self._loop.time()
+            self.proceeded_at = self.loop.time()
             if self.ready:
-                self._loop.enter(self)
+                self.loop.enter(self)
         for part in self.parts:
             part.proceed()
 
@@ -77,10 +77,10 @@ class Process:
         if self.state is State.DEAD:
             return
         if self.state is State.RUNNING:
-            self._loop.leave(self)
+            self.loop.leave(self)
         self.state = State.DEAD
         # What it was about to do stays unreachable, but not forgotten: a coroutine that is dropped would clean up.
-        self._loop.bury(self)
+        self.loop.bury(self)
         self.ready = deque()
         for part in self.parts:
             part.kill()

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from holdfast.events.store import Claim
 from holdfast.orchestrator.lease import SharedClaims
+from holdfast.orchestrator.metrics import WorkerMetrics
 from holdfast.orchestrator.orchestrator import Orchestrator
 from holdfast.orchestrator.settings import OrchestratorSettings
 from holdfast.orchestrator.workflow import Workflows
 from tests.simulation.clocks import SimulatedClock
+from tests.simulation.nap import Nap
 from tests.simulation.process import Process
 from tests.simulation.workflows import WORKFLOWS
 
@@ -24,24 +27,51 @@ LEASE_S = 2.0
 # Takeovers in a row before a run is given up: enough that faults alone seldom get there.
 ATTEMPTS_MAX = 4
 
-_settings: dict[str, OrchestratorSettings] = {}
+
+@cache
+def _settings() -> OrchestratorSettings:
+    """Return every worker's settings but its name; reading them costs more than a whole simulated second."""
+    return OrchestratorSettings(
+        database_url=SecretStr("postgresql://unused"),
+        redis_url=SecretStr("redis://unused"),
+        lease_s=LEASE_S,
+        poll_s=1.0,
+        retry_backoff_s=0.1,
+        drain_s=2.0,
+        coalesce_ms=30,
+        attempts_max=ATTEMPTS_MAX,
+    )
 
 
-def settings_of(name: str) -> OrchestratorSettings:
-    """Return a worker's settings; reading them costs more than a whole simulated second."""
-    if name not in _settings:
-        _settings[name] = OrchestratorSettings(
-            database_url=SecretStr("postgresql://unused"),
-            redis_url=SecretStr("redis://unused"),
-            worker_name=name,
-            lease_s=LEASE_S,
-            poll_s=1.0,
-            retry_backoff_s=0.1,
-            drain_s=2.0,
-            coalesce_ms=30,
-            attempts_max=ATTEMPTS_MAX,
-        )
-    return _settings[name]
+class Uncounted(WorkerMetrics):
+    """Metrics that nobody reads: a registry with all that is in it costs as much as a tenth of a schedule."""
+
+    def __init__(self) -> None:
+        """Make none of them."""
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Show nothing."""
+
+    def listened(self, listener: str, outcome: str) -> None:
+        """Count nothing."""
+
+    def appended(self, events: int, seconds: float) -> None:
+        """Count nothing."""
+
+    def refused(self, sessions: int) -> None:
+        """Count nothing."""
+
+    def published(self, outcome: str, sessions: int = 1) -> None:
+        """Count nothing."""
+
+    def publish_failed(self) -> None:
+        """Count nothing."""
+
+    def claimed(self, claim: Claim) -> None:
+        """Count nothing."""
+
+    def released(self) -> None:
+        """Count nothing."""
 
 
 @cache
@@ -59,7 +89,7 @@ class SideTask:
     def __init__(self, part: Process) -> None:
         self._part, self._stopping = part, False
         self._task: asyncio.Task[Any] | None = None
-        self._pausing: asyncio.Future[None] | None = None
+        self._pausing: Nap | None = None
 
     @property
     def alive(self) -> bool:
@@ -73,23 +103,17 @@ class SideTask:
     async def pause(self, seconds: float) -> bool:
         """Wait."""
         if not self._stopping:
-            loop = asyncio.get_running_loop()
-            self._pausing = loop.create_future()
-            loop.call_later(seconds, _wake, self._pausing)
+            self._pausing = Nap(self._part.loop, seconds)
             await self._pausing
         return not self._stopping
 
     async def stop(self, within_s: float) -> None:
         """End."""
         self._stopping = True
-        _wake(self._pausing)
+        if self._pausing is not None:
+            self._pausing.wake()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=within_s)
-
-
-def _wake(pausing: "asyncio.Future[None] | None") -> None:
-    if pausing is not None and not pausing.done():
-        pausing.set_result(None)
 
 
 class SimulatedWorker:
@@ -119,7 +143,9 @@ class SimulatedWorker:
         )
         self.orchestrator = process.context.run(
             lambda: Orchestrator(
-                settings_of(self.name if self._same_name else name),
+                _settings().model_copy(
+                    update={"worker_name": self.name if self._same_name else name}
+                ),
                 store=store,
                 publisher=stream,
                 hints=stream.hints(),
@@ -128,6 +154,7 @@ class SimulatedWorker:
                 clock=self.clock,
                 chance=chance,
                 lease_side=SideTask(part),
+                metrics=Uncounted(),
             )
         )
         process.start(self._run(self.orchestrator))

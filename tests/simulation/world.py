@@ -2,7 +2,6 @@
 
 # pyright: reportPrivateUsage=false
 
-import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.simulation.clocks import SimulatedClock
 from tests.simulation.faults import FaultPlan, inflict
 from tests.simulation.gateway import SimulatedGateway
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.nap import Nap
 from tests.simulation.plan import Plan
 from tests.simulation.ports import (
     STORE_ACQUIRE_S,
@@ -126,14 +126,14 @@ class World:
         timers = [self.loop.call_at(fault.at_s, self._inflict, fault) for fault in self.plan.faults]
         # Faults that find nobody at work show little and cost as much as others: when all is done it is over.
         while self.loop.time() < self.plan.safety_s and not self._at_rest():
-            await asyncio.sleep(LOOK_S)
+            await Nap(self.loop, LOOK_S)
             self._restart()
         for timer in timers:
             timer.cancel()
         self._heal()
         deadline = self.loop.time() + REST_S
         while self.loop.time() < deadline and not self.rested:
-            await asyncio.sleep(LOOK_S)
+            await Nap(self.loop, LOOK_S)
             self._restart()
             self.rested = self._at_rest()
 
