@@ -38,7 +38,8 @@ class MemoryClaims:
         free = [row for row in self._busy() if row.owner is None or (takeover and row.unowned(now))]
         if not free:
             return []
-        begins = self._begins(free, loaded, worker, now)
+        slots = Slots(self._state, now, worker)
+        begins = self._begins(free, loaded, slots, now)
         work: list[tuple[datetime, int]] = []
         for row in free:
             turns = [turn_of(begins[row.id])] if row.id in begins else []
@@ -46,7 +47,6 @@ class MemoryClaims:
                 turns.append(asked)
             if turns:
                 work.append((min(turns), row.id))
-        slots = Slots(self._state, now, worker)
         limited = any(slots.limits(workflow) for workflow in loaded)
         return [
             replace(
@@ -212,7 +212,7 @@ class MemoryClaims:
         return list(self._state.known(busy))
 
     def _begins(
-        self, free: Sequence[SessionRow], loaded: frozenset[str], worker: str, now: datetime
+        self, free: Sequence[SessionRow], loaded: frozenset[str], slots: Slots, now: datetime
     ) -> dict[int, RunRow]:
         """Return, by session, the run that its next owner may begin or go on with: as many as there are slots."""
         due = [
@@ -220,7 +220,6 @@ class MemoryClaims:
         ]
         if not due:
             return {}
-        slots = Slots(self._state, now, worker)
         due.sort(key=turn_of)
         return {run.session: run for run in due if slots.take(run)}
 
