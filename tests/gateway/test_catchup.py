@@ -1,13 +1,16 @@
 """Pages of the store, shared: how often it is asked, and for what."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from holdfast.events.clock_manual import ManualClock
 from holdfast.events.kinds import TypeFilter
+from holdfast.events.store import Lines, Page, Stretch
 from holdfast.gateway import sse
-from holdfast.gateway.catchup import LINES_AT_ONCE, LINES_PAGES, SCAN_SEQS_MAX, Catchup
+from holdfast.gateway.catchup import LINES_AT_ONCE, LINES_PAGES, SCAN_SEQS_MAX, Catchup, Leaf
 from holdfast.gateway.ending import Ending
 from holdfast.gateway.observer import Silent
 from holdfast.gateway.options import HubOptions
@@ -171,3 +174,34 @@ async def test_a_filtered_page_looks_through_a_bounded_part_of_the_log(selection
     assert leaf.through == 5 + SCAN_SEQS_MAX
     assert leaf.head == 3 * SCAN_SEQS_MAX
     assert near.through == 7
+
+
+async def test_a_session_that_cannot_be_read_breaks_off_no_other_one_s_page():
+    """They are asked for together, and each is told by itself then."""
+    log = FakeLog()
+    log.sessions[SESSION + 1] = FakeSession()
+    log.append("message.delta")
+    log.append("message.delta", session=SESSION + 1)
+    read, lines = log.read, log.lines
+
+    async def damaged(session: int, **asked: Any) -> Page:
+        if session == SESSION:
+            raise RuntimeError("a chunk is missing")
+        return await read(session, **asked)
+
+    async def damaged_too(stretches: Sequence[Stretch], **asked: Any) -> Mapping[Stretch, Lines]:
+        if any(stretch.session == SESSION for stretch in stretches):
+            raise RuntimeError("a chunk is missing")
+        return await lines(stretches, **asked)
+
+    log.read, log.lines = damaged, damaged_too
+    catchup = make(log)
+
+    bad, good = await asyncio.gather(
+        *(catchup.leaf(session, EVERYTHING, after=0) for session in (SESSION, SESSION + 1)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(bad, RuntimeError)
+    assert isinstance(good, Leaf)
+    assert good.through == 1

@@ -1,6 +1,7 @@
 """Leases are renewed from a thread while the loop ticks; in doubt the worker suspends itself."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from itertools import pairwise
@@ -24,6 +25,9 @@ class Leases:
         self.away = False
         self.breaks = 0  # so many renewals end in an error of no known kind
         self.lost: set[int] = set()
+        self.renewing = threading.Event()  # set: it is at the store
+        self.answers = threading.Event()
+        self.answers.set()
         self.opened = self.closed = 0
         self.close_breaks = False
 
@@ -46,6 +50,8 @@ class Leases:
         if self.breaks:
             self.breaks -= 1
             raise RuntimeError("nobody thought of this")
+        self.renewing.set()
+        assert self.answers.wait(5)
         self.renewals.append(time.monotonic())
         self.sessions.append(dict(sessions))
         return frozenset(sessions) & self.lost
@@ -101,6 +107,20 @@ async def test_a_session_that_is_given_back_is_renewed_no_more(
     keeper.drop(2, 2)  # an older epoch's word counts for nothing
     await until(lambda: bool(leases.sessions))
     assert leases.sessions[-1] == {2: 3}
+
+
+async def test_a_session_that_is_given_back_while_it_is_renewed_is_not_taken_for_lost(
+    keeper: LeaseKeeper, leases: Leases, lost: Lost
+) -> None:
+    leases.answers.clear()
+    keeper.hold(1, 7)
+    keeper.hold(2, 3)
+    await until(leases.renewing.is_set)
+    keeper.drop(1, 7)
+    leases.lost = {1, 2}  # neither has this owner any more
+    leases.answers.set()
+    await until(lambda: bool(lost))
+    assert lost == [(2, 3)]
 
 
 async def test_two_thirds_of_a_lease_without_renewal_suspend_the_worker_until_it_renews(

@@ -1,5 +1,6 @@
 """What a run costs in round trips, and that a worker which doesn't look misses nothing by it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,11 @@ async def plain(ctx: WorkflowContext, input: Any) -> Any:
 @workflow("alone", version="1", max_concurrent=1)
 async def alone(ctx: WorkflowContext, input: Any) -> Any:
     return await ctx.step("inside", lambda: input)
+
+
+@workflow("patient", version="1")
+async def patient(ctx: WorkflowContext, input: Any) -> Any:
+    return await ctx.step("waits", asyncio.Event().wait)
 
 
 async def test_a_run_is_worked_on_by_what_came_with_the_claim(
@@ -97,6 +103,28 @@ async def test_room_that_is_free_again_is_used_at_once(memory_world: World) -> N
 
     for ticket in tickets:
         assert (await memory_world.reaches(ticket)).status is RunStatus.COMPLETED
+
+
+async def test_a_command_whose_hint_was_lost_is_found_by_the_poll_while_others_are_hinted_at(
+    memory_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, hint = memory_world, memory_world.stream.hint_work
+    await world.worker(patient, poll_s=0.2)
+    ticket = await world.ask("patient")
+    await world.has(ticket, "step.started")
+
+    async def others() -> None:
+        while True:  # far more often than the poll's turn comes
+            await hint(ticket.session + 1)
+            await asyncio.sleep(0.01)
+
+    hinting = asyncio.create_task(others())
+    monkeypatch.setattr(world.stream, "hint_work", unheard)
+    await world.cancel(ticket)
+    try:
+        assert (await world.reaches(ticket)).status is RunStatus.CANCELLED
+    finally:
+        hinting.cancel()
 
 
 async def unheard(session: int) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import structlog
+
 from holdfast.events.clock import Clock
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import PAGE_EVENTS_MAX, Lines, Reader, Stretch
@@ -31,6 +33,8 @@ LINES_AT_ONCE = 2
 SCAN_SEQS_MAX = 100_000
 
 Key = tuple[object, ...]
+
+log = structlog.get_logger("holdfast.gateway.catchup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +169,21 @@ class Catchup:
             async with self._gathering:
                 if not flight.wanted:
                     return None
-                lines = await self._lines.of(Stretch(session, after, _limit(after)))
+                lines = await self._lines_of(Stretch(session, after, _limit(after)))
                 if lines is not None:
                     return self._of_lines(lines, after)
         async with self._reading:
             return await self._read(session, selection, after, until) if flight.wanted else None
+
+    async def _lines_of(self, stretch: Stretch) -> Lines | None:
+        try:
+            return await self._lines.of(stretch)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # Something of one of the sessions that were asked for together can't be read: its own page will tell.
+            log.exception("lines.failed", session=stretch.session)
+            return None
 
     def _of_lines(self, lines: Lines, after: int) -> Leaf:
         begin = max(after, lines.min_seq - 1)  # what lies before it is no longer there

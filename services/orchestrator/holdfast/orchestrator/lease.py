@@ -174,11 +174,13 @@ class LeaseKeeper:
         with self._lock:
             self._sessions[session] = epoch
 
-    def drop(self, session: int, epoch: int) -> None:
-        """Stop renewing this session's lease."""
+    def drop(self, session: int, epoch: int) -> bool:
+        """Stop renewing this session's lease; return whether it was renewed until now."""
         with self._lock:
-            if self._sessions.get(session) == epoch:
+            held = self._sessions.get(session) == epoch
+            if held:
                 del self._sessions[session]
+            return held
 
     def start(self) -> None:
         """Begin to renew; to be called in the loop whose liveness counts."""
@@ -266,7 +268,8 @@ class LeaseKeeper:
         self._renewed_at = asked_at
         for session in lost:
             epoch = sessions[session]
-            self.drop(session, epoch)
+            if not self.drop(session, epoch):
+                continue  # given back meanwhile: not lost
             assert self._loop is not None
             # In the main loop's own context: this one is the side's.
             self._loop.call_soon_threadsafe(self._on_lost, session, epoch, context=self._context)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Protocol
 
+from holdfast.events.clock import Clock
 from holdfast.orchestrator.racing import first_of
 
 
@@ -18,7 +19,10 @@ class WorkHints(Protocol):
 class Lookout:
     """When to look next, and for which of the sessions that one owns: most hints are of others."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, *, poll_s: float) -> None:
+        """A hint may be lost: every `poll_s` seconds at the latest all that is owned is looked at."""
+        self._clock, self._poll_s = clock, poll_s
+        self._all_at = 0.0  # not moved by hints: those of others may never cease
         self._look = asyncio.Event()
         self._hinted: set[int] | None = None  # None: it may be any
 
@@ -42,6 +46,11 @@ class Lookout:
     def take(self, owned: Iterable[int]) -> list[int]:
         """Return those of the owned sessions of which something may have been asked since they were last taken."""
         hinted, self._hinted = self._hinted, set()
+        now = self._clock.monotonic()
+        if now >= self._all_at:
+            hinted = None
+        if hinted is None:
+            self._all_at = now + self._poll_s
         return [session for session in owned if hinted is None or session in hinted]
 
     def failed(self) -> None:

@@ -256,9 +256,12 @@ class StreamPublisher:
         if session in self._awaited and session.published >= session.committed_head:
             _settle(self._awaited[session])
         if session.fenced:
-            # Its release has told how far the stream was, and that was not as far.
-            self._marks[session.session] = session.published
-            self._marking.set()
+            self.note(session)
+
+    def note(self, session: SessionLog) -> None:
+        """Tell the store how far the stream is: the session's release told less."""
+        self._marks[session.session] = session.published
+        self._marking.set()
 
     async def _drop_ahead(self, session: SessionLog, head: int) -> bool:
         """Drop the window if it has entries beyond `head`, which the log doesn't have; return whether it had."""

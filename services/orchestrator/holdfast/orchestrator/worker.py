@@ -86,7 +86,7 @@ class Worker:
         self._clock, self._chance = clock, chance
         self._owners: dict[int, Owner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lookout = Lookout()
+        self._lookout = Lookout(clock, poll_s=options.poll_s)
         self._full = False  # the last claim might have found more than there was room for
         self._draining = False
         self._ready = asyncio.Event()
@@ -271,9 +271,10 @@ class Worker:
         await self._publishing.caught_up(owner.log, within_s=PUBLISHED_WITHIN_S)
         # Before: what is released, and renewed, would look as if it were lost.
         self._leases.drop(claim.session, claim.epoch)
-        if await self._store.claims.let_go(
-            claim.session, epoch=claim.epoch, published=owner.log.published
-        ):
+        told = owner.log.published
+        if await self._store.claims.let_go(claim.session, epoch=claim.epoch, published=told):
+            if owner.log.published > told:
+                self._publishing.note(owner.log)
             return True
         self._leases.hold(claim.session, claim.epoch)
         return False

@@ -93,6 +93,8 @@ class Tap:
             self._tell()
             running.cancel()
             await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # looked at, or asyncio would tell of it when `take` failed first
         running.result()
 
     async def caught_up(self) -> None:
