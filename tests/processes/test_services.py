@@ -103,7 +103,11 @@ async def until(what: str, check: Callable[[], Awaitable[T]], *, within_s: float
 
 async def completed(http: httpx2.AsyncClient, run_id: str) -> None:
     async def look() -> bool:
-        return (await http.get(f"/v1/runs/{run_id}")).json()["status"] == "completed"
+        try:
+            answer = await http.get(f"/v1/runs/{run_id}")
+        except httpx2.TransportError:
+            return False  # it was with the gateway that was killed; the next one is with another
+        return answer.json()["status"] == "completed"
 
     await until(f"{run_id} completes", look)
 
