@@ -10,7 +10,7 @@ import pytest
 from holdfast.events.catalog import NotificationSent
 from holdfast.events.errors import AppendRefused, EventTooLarge
 from holdfast.events.recorded import Emission
-from holdfast.orchestrator.session_log import PENDING_BYTES_MAX, Fenced, SessionLog
+from holdfast.orchestrator.session_log import PENDING_BYTES_MAX, TURN_ENTRIES, Fenced, SessionLog
 from tests.orchestrator.units import NOON, emission, make_claim
 
 
@@ -161,3 +161,18 @@ async def test_all_who_wait_for_a_fenced_entry_are_told_so() -> None:
     for one in waiting:
         with pytest.raises(Fenced):
             await one
+
+
+async def test_whoever_adds_without_ever_waiting_gives_the_others_a_turn() -> None:
+    log, _ = make_log()
+    turns: list[int] = []
+
+    async def other() -> None:
+        turns.append(log.head)
+
+    task = asyncio.create_task(other())
+    for _ in range(TURN_ENTRIES):
+        log.add([emission()])
+        await log.room()
+    assert turns == [TURN_ENTRIES - 1]
+    await task

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import orjson
@@ -11,15 +11,9 @@ import structlog
 
 from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StoreBusy, StoreUnavailable
+from holdfast.events.lending_postgres import Connection, LendingPool
 
-if TYPE_CHECKING:
-    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-    Connection: TypeAlias = (
-        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    )
-else:
-    Pool = asyncpg.Pool
-    Connection = asyncpg.Connection
+Pool = LendingPool
 
 Opened = TypeVar("Opened")
 
@@ -73,15 +67,19 @@ async def open_pool(
     code runs on its connections; whatever that set, listens to or locked is undone when it gives one back.
     """
     with store_errors():
-        return await asyncpg.create_pool(
+        return await LendingPool(
             database_url,
+            keeps=not lends_out,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            loop=None,
             # No floor: the pool would log a stack for every try to restore it while Postgres is away.
             min_size=0,
             max_inactive_connection_lifetime=0,
             max_size=pool_max,
             max_queries=QUERIES_MAX,
             reset=None if lends_out else _nothing_to_reset,
-            init=check,  # pyright: ignore[reportArgumentType] - the stub asks for a coroutine of one make
+            init=check,
             timeout=10,
             command_timeout=ANSWER_TIMEOUT_S,
             server_settings={
@@ -121,8 +119,13 @@ async def _nothing_to_reset(_: object) -> None:
 async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
     """Lend a connection for a few statements; the driver's errors become StoreUnavailable, and no cancel is lost."""
     with cancel_kept(), store_errors():
-        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        connection = await pool.lend(timeout=ACQUIRE_TIMEOUT_S)
+        in_order = False
+        try:
             yield connection
+            in_order = True
+        finally:
+            await pool.give_back(connection, in_order=in_order)
 
 
 # The statement may have been carried out: connection trouble, shutdown, timeouts, conflicts, full disks.
