@@ -11,7 +11,8 @@ import pytest
 
 from holdfast.events.append_postgres import PostgresWriter
 from holdfast.events.catalog import SessionErased
-from holdfast.events.pool_postgres import Connection
+from holdfast.events.lending_postgres import LendingPool
+from holdfast.events.pool_postgres import QUERIES_MAX, Connection
 from holdfast.events.read_postgres import _LINES, _READ, _RUNS, _TYPES
 from holdfast.events.snapshots_postgres import _LATEST
 from holdfast.events.store import (
@@ -68,7 +69,17 @@ class Explaining(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgume
 async def explaining_writer(database_url: str) -> AsyncIterator[PostgresWriter]:
     """The writer of a store, over connections that explain."""
     Explaining.plans.clear()
-    pool = asyncpg.create_pool(database_url, min_size=0, max_size=1, connection_class=Explaining)
+    pool = LendingPool(
+        database_url,
+        keeps=True,
+        connection_class=Explaining,
+        record_class=asyncpg.Record,
+        loop=None,
+        min_size=0,
+        max_size=1,
+        max_queries=QUERIES_MAX,
+        max_inactive_connection_lifetime=0,
+    )
     async with pool:
         yield PostgresWriter(pool)
 

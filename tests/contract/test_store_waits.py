@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import asyncpg
 import psutil
@@ -111,14 +111,10 @@ async def test_a_cancel_that_comes_as_a_connection_is_had_is_not_lost() -> None:
     outer: list[asyncio.Task[None]] = []
 
     class Pool:
-        def acquire(self, *, timeout: float) -> "Pool":
-            self._timeout = timeout
-            return self
+        async def lend(self, *, timeout: float) -> None:
+            await asyncio.wait_for(self._connect(), timeout)
 
-        async def __aenter__(self) -> None:
-            await asyncio.wait_for(self._connect(), self._timeout)
-
-        async def __aexit__(self, *_: object) -> None:
+        async def give_back(self, connection: None, *, in_order: bool) -> None:
             pass
 
         async def _connect(self) -> None:
@@ -137,7 +133,7 @@ async def test_a_cancel_that_comes_as_a_connection_is_had_is_not_lost() -> None:
     assert time.monotonic() - begun < SLACK_S
 
 
-async def _soon(store: Store, session: int) -> object:
+async def _soon(store: Store, session: int) -> Collection[int]:
     """Ask until there is an answer: what was given up is cleared away by then."""
     deadline = time.monotonic() + 30
     while True:
