@@ -125,7 +125,8 @@ class Need:
 # What each process opens to Postgres, at most.
 GATEWAY_CONNECTIONS, WORKER_CONNECTIONS = 6, 8
 
-# A worker's recorder has one commit in flight: while it lasts, what comes gathers for the next one.
+# A worker's recorder has two commits in flight: while they last, what comes gathers for the next one.
+COMMITS_IN_FLIGHT = 2
 COMMIT_S = 0.002
 
 # More gateways watch more of the same sessions, which needs more gateways: each round adds less than the one before.
@@ -192,7 +193,7 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
         redis_gb=redis_gb,
         postgres_cores=events * costs.postgres_event_us / 1e6 + pulse_cores,
         pulse_cores=pulse_cores,
-        commits=workers * each / (1 + each * COMMIT_S),
+        commits=workers * each / (1 + each * COMMIT_S / COMMITS_IN_FLIGHT),
         wal_mb_s=events * costs.postgres_wal_bytes / 1e6,
         disk_gb=events * 86_400 * load.retention_days * costs.postgres_event_bytes / 1e9,
         connections=more * GATEWAY_CONNECTIONS + workers * WORKER_CONNECTIONS,
