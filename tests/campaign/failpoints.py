@@ -157,6 +157,8 @@ def on_worker(points: Failpoints) -> None:
         "claim",
         "renew",
         "release",
+        "let_go",
+        "look",
         "journal",
         "strike",
         "pending",

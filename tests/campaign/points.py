@@ -60,7 +60,10 @@ WORKER: tuple[Point, ...] = (
     *_pair("claim", Away.STORE, 4),
     Point("claim.committed", Away.STORE, 2),
     *_pair("renew", Away.STORE, 3),
-    *_pair("release", Away.STORE, 2),
+    # Most sessions are let go: what is left is given back without a look.
+    *_pair("release", Away.STORE, 1, _DRAIN),
+    *_pair("let-go", Away.STORE, 2),
+    *_pair("look", Away.STORE, 1),
     *_pair("journal", Away.STORE, 1),
     *_pair("strike", Away.STORE, 1),
     *_pair("pending", Away.STORE, 4),
