@@ -13,6 +13,9 @@ from dataclasses import dataclass, fields, replace
 from rich.console import Console
 from rich.table import Table
 
+from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
+from holdfast.orchestrator.recorder import COMMITS
+
 # When the costs below were measured: on two cores of an AMD EPYC, shared with other work, so nearer their worst.
 MEASURED = "2026-11-21"
 
@@ -122,11 +125,7 @@ class Need:
         return sorted(shares.items(), key=lambda share: -share[1])
 
 
-# What each process opens to Postgres, at most.
-GATEWAY_CONNECTIONS, WORKER_CONNECTIONS = 6, 8
-
-# A worker's recorder has two commits in flight: while they last, what comes gathers for the next one.
-COMMITS_IN_FLIGHT = 2
+# While a worker's commits in flight last, what comes gathers for the next one.
 COMMIT_S = 0.002
 
 # More gateways watch more of the same sessions, which needs more gateways: each round adds less than the one before.
@@ -193,7 +192,7 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
         redis_gb=redis_gb,
         postgres_cores=events * costs.postgres_event_us / 1e6 + pulse_cores,
         pulse_cores=pulse_cores,
-        commits=workers * each / (1 + each * COMMIT_S / COMMITS_IN_FLIGHT),
+        commits=workers * each / (1 + each * COMMIT_S / COMMITS),
         wal_mb_s=events * costs.postgres_wal_bytes / 1e6,
         disk_gb=events * 86_400 * load.retention_days * costs.postgres_event_bytes / 1e9,
         connections=more * GATEWAY_CONNECTIONS + workers * WORKER_CONNECTIONS,

@@ -158,12 +158,15 @@ class RedisStream:
                 wanted.append((place, call))
             else:
                 larger.append(place)
-        # Beside each other: a session with much to say holds up no other one's token.
-        said, more = await asyncio.gather(
-            self._caller.call_all([call for _, call in wanted]),
-            asyncio.gather(*(self._publish_much(news[place]) for place in larger)),
-        )
-        found = dict(zip(larger, more, strict=True))
+        together = self._caller.call_all([call for _, call in wanted])
+        found: dict[int, Published | StreamUnavailable] = {}
+        if larger:
+            # Beside each other: a session with much to say holds up no other one's token.
+            apart = asyncio.gather(*(self._publish_much(news[place]) for place in larger))
+            said, more = await asyncio.gather(together, apart)
+            found.update(zip(larger, more, strict=True))
+        else:
+            said = await together  # nearly always, and no task of its own
         for (place, _), answer in zip(wanted, said, strict=True):
             found[place] = answer if isinstance(answer, StreamUnavailable) else _outcome(answer)
         return [found[place] for place in range(len(news))]

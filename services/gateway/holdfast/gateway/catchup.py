@@ -18,15 +18,20 @@ from holdfast.gateway.sift import join, join_lines, sift
 from holdfast.gateway.tasks import Flight, Spawn
 from holdfast.gateway.together import Together
 
-# Pages being read at once: as many as the gateway has connections that are not reserved, each for about 2 ms. 4 × 500
+# Pages being read one by one: as many as the gateway has connections that are not reserved, each for some 2 ms. 4 × 500
 # events per 2 ms is more than the loop can send; the rest of a reconnect storm waits here instead of in the pool, where
-# it would keep everybody else waiting.
+# it would keep everybody else waiting. (Beside the questions below it is two more than there are connections: so many
+# wait in the pool, as look-ups do.)
 READS_MAX = 4
 
 # Pages of everything are asked for together: 8 are one question of some 4 ms, at half of what each would cost alone.
 # While Postgres works at one such question this loop takes in the answer of another, and the next two gather.
 LINES_PAGES = 8
 LINES_AT_ONCE = 2
+
+# Pages that are in such a question or gather for the next ones: what nobody waits for any more by then is read all the
+# same. Whoever comes after these can still leave the line.
+LINES_GATHERED_MAX = 2 * LINES_AT_ONCE * LINES_PAGES
 
 # Seqs that one filtered page looks through: some 50 ms of Postgres when nothing matches, far from the timeout of a
 # statement. The page says how far it looked, and the next one goes on there.
@@ -74,9 +79,7 @@ class Catchup:
         self._reader, self._spawn, self._clock = reader, spawn, clock
         self._options, self._observer = options, observer
         self._reading = asyncio.Semaphore(READS_MAX)
-        self._gathering = asyncio.Semaphore(
-            2 * LINES_AT_ONCE * LINES_PAGES
-        )  # pages nobody can take back
+        self._gathering = asyncio.Semaphore(LINES_GATHERED_MAX)
         self._lines = Together(
             lambda stretches: reader.lines(stretches, without=LAST),
             spawn,
