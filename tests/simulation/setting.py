@@ -33,6 +33,11 @@ def _no_list(_: object) -> None:
     pass
 
 
+def _known_tasks() -> Any:
+    """Return where asyncio lists every task, by the name that this Python gives it (3.11; since 3.12)."""
+    return vars(asyncio.tasks).get("_all_tasks", vars(asyncio.tasks).get("_scheduled_tasks"))
+
+
 @contextmanager
 def setting(loop: SimulatedLoop) -> Generator[None]:
     """Have steps and messages measured in virtual time, and the lease tick less often."""
@@ -41,7 +46,7 @@ def setting(loop: SimulatedLoop) -> Generator[None]:
     for module in modules:
         module.time = SimpleNamespace(monotonic=loop.time)
     ticks, lease.TICKS_PER_RENEWAL = lease.TICKS_PER_RENEWAL, TICKS_PER_RENEWAL
-    known: Any = asyncio.tasks._all_tasks  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    known: Any = _known_tasks()
     known.add = _no_list
     try:
         yield
