@@ -13,7 +13,8 @@ WRITERS = 4
 # After a loss: the outcome is looked up, the run goes on, the next loss may hit what was repeated.
 WELL_S = (0.0, 0.3)
 
-# Half of the runs of the mix tick or talk several times a second; a writer that owns none of them gets one.
+# Half of the runs of the mix tick or talk several times a second. One writer may own none of them for long, if the
+# others have room for all; one of the four must.
 LOST_WITHIN_S = 10.0
 
 _LOOK_S = 0.02
@@ -32,24 +33,32 @@ class CommitRepliesLost:
 
     async def hurt(self, round_: Round, first: int, count: int) -> None:
         """Give some workers a lossy way to the database, and lose something of each, over and over."""
-        left = list(range(first, first + count))
+        proxies: list[LossyProxy] = []
         writers: list[Child] = []
 
         async def loser(proxy: LossyProxy) -> None:
-            while left:
-                left.pop()
+            while round_.done.total() < count and not round_.broken:
                 await asyncio.sleep(round_.chance.uniform(*WELL_S))
                 what = round_.chance.choice(list(Lose))
-                lost = proxy.lost.total()
+                before = proxy.lost.total()
                 proxy.lose(what)
-                if not await _lost(round_, proxy, lost):
-                    round_.broken.append("a writer wrote nothing that could be lost")
+                await lost(proxy, before)
+                if proxy.lost.total() > before and round_.done.total() < count:
+                    round_.fault(f"a {what.value} is lost")
+                    round_.done[what.value] += 1
+
+        async def lost(proxy: LossyProxy, before: int) -> None:
+            """Wait until something of this writer got lost, or the others lost all that the round asks for."""
+            everywhere, deadline = -1, 0.0
+            while proxy.lost.total() == before and round_.done.total() < count:
+                if everywhere != (everywhere := sum(each.lost.total() for each in proxies)):
+                    deadline = round_.field.timeline.now() + LOST_WITHIN_S
+                if round_.field.timeline.now() > deadline:
+                    round_.broken.append("no writer wrote anything that could be lost")
                     return
-                round_.fault(f"a {what.value} is lost")
-                round_.done[what.value] += 1
+                await asyncio.sleep(_LOOK_S)
 
         async with AsyncExitStack() as stack:
-            proxies: list[LossyProxy] = []
             for _ in range(WRITERS):
                 proxy = await stack.enter_async_context(lossy_proxy(round_.field.database_url))
                 proxies.append(proxy)
@@ -61,13 +70,3 @@ class CommitRepliesLost:
                     group.create_task(loser(proxy))
             for late in await round_.field.forge.leave(writers):
                 round_.broken.append(f"{late.name} did not end when it was told to")
-
-
-async def _lost(round_: Round, proxy: LossyProxy, before: int) -> bool:
-    """Wait until something got lost."""
-    deadline = round_.field.timeline.now() + LOST_WITHIN_S
-    while proxy.lost.total() == before:
-        if round_.field.timeline.now() > deadline:
-            return False
-        await asyncio.sleep(_LOOK_S)
-    return True
