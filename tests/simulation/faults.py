@@ -136,7 +136,7 @@ def _redis(world: "World", plan: FaultPlan) -> None:
         case "redis failover":
             for one in sessions:
                 stream.lose_tail(one, plan.much)
-            server.boots += 1
+            server.break_connections()
             stream.break_connections()
         case "redis trim":
             stream.trim(session, plan.much)

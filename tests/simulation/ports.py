@@ -69,14 +69,20 @@ class Server:
         self.weather = Weather()
         self.reach = Reach.UP
         self.boots = 0  # connections of an earlier boot are broken
+        self.broken_at: list[float] = []  # when those of each were
         self.loop, self.chance = loop, chance
         self.held: list[Callable[[], None]] = []  # what came while it hung
 
     def go_down(self) -> None:
         """Break every connection and refuse new ones."""
         self.reach = Reach.REFUSES
-        self.boots += 1
+        self.break_connections()
         self.held.clear()
+
+    def break_connections(self) -> None:
+        """Lose every answer that is on its way."""
+        self.boots += 1
+        self.broken_at.append(self.loop.time())
 
     def hang(self) -> None:
         """Answer nothing any more."""
@@ -141,6 +147,7 @@ class _Call(Waited):
         "_answer",
         "_args",
         "_boots",
+        "_due",
         "_error",
         "_kwargs",
         "_method",
@@ -164,6 +171,7 @@ class _Call(Waited):
         self._answer: Any = None
         self._error: Exception | None = None
         self._reply: Handle | None = None  # on its way back to whoever waits
+        self._due = 0.0  # when it is there
 
     # --- the caller's side ---------------------------------------------------------------------------
 
@@ -182,9 +190,15 @@ class _Call(Waited):
 
     def outcome(self) -> Any:
         """Return the answer, or raise what the real adapter would."""
-        error = self._error
-        if self._reply is not None and self._server.boots != self._boots:
-            error = self._server.unavailable("connection lost after")
+        error, server = self._error, self._server
+        # An answer that is there is read, even if its caller was held back until the server was gone, and what it
+        # tells with it: an "OK" of a primary that lost what it confirms.
+        if (
+            self._reply is not None
+            and server.boots != self._boots
+            and server.broken_at[self._boots] < self._due
+        ):
+            error = server.unavailable("connection lost after")
         self._wire.note(self._what, "ok" if error is None else str(error))
         if error is not None:
             raise error
@@ -226,10 +240,10 @@ class _Call(Waited):
                 return
         self._answer, self._error = self._carry_out()
         if (wakeup := self._wakeup) is not None:
-            # The answer goes to the caller by itself: if the connection breaks before it is read, it is lost.
-            self._reply = self._loop.call_later(
-                server.trip_s(), wakeup, self, context=self._context
-            )
+            # The answer goes to the caller by itself: if the connection breaks before it is there, it is lost.
+            trip_s = server.trip_s()
+            self._due = self._loop.time() + trip_s
+            self._reply = self._loop.call_later(trip_s, wakeup, self, context=self._context)
 
     def _refuse(self) -> None:
         self._fail("connection refused")

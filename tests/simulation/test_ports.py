@@ -30,10 +30,12 @@ class Rig:
         self.caller = Process(self.loop, "caller")
         self.wire = Wire(self.caller, self.server)
         self.done = 0
+        self.worked = asyncio.Event()
 
     async def work(self) -> int:
         await asyncio.sleep(0)
         self.done += 1
+        self.worked.set()
         return self.done
 
     async def call(self, what: str = "writer.append") -> int:
@@ -102,7 +104,7 @@ def test_a_late_call_is_lost_with_the_server_in_whose_buffer_it_was() -> None:
 
     async def schedule() -> int:
         await refusal(rig.call())
-        rig.server.boots += 1
+        rig.server.break_connections()
         await asyncio.sleep(5)
         return rig.done
 
@@ -148,3 +150,31 @@ def test_what_a_killed_caller_sent_is_carried_out_and_what_it_would_send_is_not(
     rig.live(schedule())
 
     assert rig.done == 1
+
+
+def test_an_answer_that_is_there_before_its_server_goes_is_read_by_a_caller_that_was_held_back() -> (
+    None
+):
+    rig = Rig()
+
+    assert rig.live(after_a_pause(rig, 1.0)) == 1
+
+
+def test_an_answer_that_is_on_its_way_when_its_server_goes_is_lost() -> None:
+    rig = Rig()
+
+    assert "lost after" in rig.live(refusal(after_a_pause(rig, 0.0)))
+    assert rig.done == 1
+
+
+async def after_a_pause(rig: Rig, lead_s: float) -> int:
+    """Call; hold the caller back; break its connection so long after the call was carried out; let the caller go on."""
+    held = Process(rig.loop, "held")
+    answer = held.start(Wire(held, rig.server).call("held", rig.work))
+    await asyncio.sleep(0.00001)
+    held.pause()
+    await rig.worked.wait()
+    await asyncio.sleep(lead_s)
+    rig.server.break_connections()
+    held.proceed()
+    return await answer
