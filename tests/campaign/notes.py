@@ -65,6 +65,14 @@ class Notes:
                 case _:
                     pass
 
+    def owns(self, worker: str) -> bool:
+        """Tell whether a worker has a session that it has not let go of."""
+        return any(
+            (worker, each.session, each.epoch) not in self.left
+            for each in self.owned
+            if each.worker == worker
+        )
+
     def appends(self, sessions: Mapping[int, str]) -> list[Append]:
         """Return the producers' logs. A refusal counts only where no earlier try of the same bytes is in doubt."""
         found: list[Append] = []

@@ -77,6 +77,15 @@ class Round:
             await asyncio.sleep(LOOK_S)
             self.look(only=child.name)
 
+    async def at_work(self, child: Child, *, within_s: float) -> None:
+        """Wait until a worker owns a session, is gone, or the time is over."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while child.alive and asyncio.get_running_loop().time() < deadline:
+            self.look(only=child.name)
+            if self.notes.owns(child.name):
+                break
+            await asyncio.sleep(LOOK_S)
+
     async def fired(self, child: Child, shot: str, *, within_s: float) -> bool:
         """Wait until a shot has fired; return whether it did before the time was over or the process gone."""
         deadline = asyncio.get_running_loop().time() + within_s

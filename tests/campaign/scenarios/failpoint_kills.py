@@ -65,7 +65,10 @@ class FailpointKills:
         if point.name not in BEFORE_UP:
             await round_.up(child)
         if needs_drain(point):
-            await asyncio.sleep(round_.chance.uniform(0.0, 0.5))
+            # Who has nothing has nothing to give back; a run that ticks is still there when it is told to end.
+            await round_.load.start("ticker")
+            await round_.at_work(child, within_s=FIRES_WITHIN_S)
+            await asyncio.sleep(round_.chance.uniform(0.0, 0.2))
             child.terminate()
         if point.name.startswith("checkpoint"):
             # Of ten runs in the mix one is of the team; who is waiting for a checkpoint gets more to choose from.
