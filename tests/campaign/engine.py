@@ -71,5 +71,5 @@ async def play(scenario: Scenario, field_: Field, *, seed: int, first: int, coun
         # The next scenario on this stack must not meet what this one left behind.
         await field_.clear()
         raise
-    verdict = await judge(round_, scenario.name)
+    verdict = await judge(round_, scenario.name, whole_windows=setting.whole_windows)
     return Played(scenario.name, seed, first, dict(round_.done), verdict, time.monotonic() - begun)

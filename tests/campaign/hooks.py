@@ -21,13 +21,19 @@ def on_worker(notebook: Notebook) -> None:
     _appends(notebook)
     _claims(notebook)
     _counters(notebook)
-    drop = LeaseKeeper.drop
+    hold, drop = LeaseKeeper.hold, LeaseKeeper.drop
 
-    def dropped(self: LeaseKeeper, session: int, epoch: int) -> None:
-        drop(self, session, epoch)
-        notebook.note("gone", s=session, e=epoch)
+    def held(self: LeaseKeeper, session: int, epoch: int) -> None:
+        hold(self, session, epoch)
+        notebook.note("kept", s=session, e=epoch)
 
-    LeaseKeeper.drop = dropped
+    def dropped(self: LeaseKeeper, session: int, epoch: int) -> bool:
+        was_held = drop(self, session, epoch)
+        if was_held:
+            notebook.note("gone", s=session, e=epoch)
+        return was_held
+
+    LeaseKeeper.hold, LeaseKeeper.drop = held, dropped
 
 
 def on_gateway(notebook: Notebook) -> None:
@@ -43,12 +49,12 @@ def on_gateway(notebook: Notebook) -> None:
 
 def deafen() -> None:
     """Lose every hint that there is work: the poll finds it, a second later. So work goes to who is to be hurt."""
-    from holdfast.orchestrator.worker import Worker
+    from holdfast.orchestrator.lookout import Lookout, WorkHints
 
-    async def hear_nothing(self: Worker) -> None:
+    async def hear_nothing(self: Lookout, hints: WorkHints) -> None:
         await asyncio.Event().wait()
 
-    Worker._listen = hear_nothing  # pyright: ignore[reportPrivateUsage]
+    Lookout.listen = hear_nothing
 
 
 def _appends(notebook: Notebook) -> None:

@@ -48,6 +48,9 @@ class Notes:
                     self.owned.append(Owned(process, line["s"], line["e"], line["t"], line["over"]))
                 case "gone":
                     self.left[process, line["s"], line["e"]] = line["t"]
+                case "kept":
+                    # It was about to be given back, and there was something to be done in it.
+                    self.left.pop((process, line["s"], line["e"]), None)
                 case "fired":
                     self.fired.append((process, line["shot"], line["t"]))
                     if ":kill@" in line["shot"]:

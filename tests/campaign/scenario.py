@@ -19,6 +19,7 @@ class Setting:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     redis: Mapping[str, str] = field(default_factory=dict[str, str])
     mix: Mapping[str, int] | None = None
+    whole_windows: bool = True  # whether Redis keeps together what was published together
 
 
 class Scenario(Protocol):

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.verify.history import Ask, Outcome
+from holdfast.verify.history import Ask, Copy, Outcome
 from holdfast.verify.log import LogEvent, SessionLog
 from holdfast.verify.plan import Timeline
 from tests.campaign.evidence import Notebook, Pages
+from tests.campaign.judge import contiguous
 from tests.campaign.load import Load
 from tests.campaign.notes import Notes
 from tests.campaign.points import BY_NAME, WORKER, Action, Point, Shot, shots
@@ -48,6 +49,17 @@ def test_a_session_stands_still_from_its_owners_death_to_the_next_claim() -> Non
     )
 
     assert found == ["2.5"]
+
+
+def test_a_session_that_was_about_to_be_given_back_and_was_kept_has_not_been_left() -> None:
+    notes = Notes()
+    notes.take("victim", [{"k": "own", "s": 1, "e": 1, "t": 99.0, "over": False}])
+    notes.take("victim", [{"k": "gone", "s": 1, "e": 1, "t": 99.5}])
+    gone = notes.owns("victim")
+    notes.take("victim", [{"k": "kept", "s": 1, "e": 1}])
+
+    assert not gone
+    assert notes.owns("victim")
 
 
 def test_a_session_that_nobody_claims_stands_still_for_ever() -> None:
@@ -163,3 +175,12 @@ async def test_a_run_that_was_asked_for_counts_though_whoever_asked_was_cancelle
 
     assert load.open == {"run_1"}
     assert {ask.run_id for ask in load.asks} == {"run_1"}
+
+
+def test_a_window_with_holes_is_judged_piece_by_piece() -> None:
+    events = [(seq, b"digest of %d" % seq) for seq in (7, 8, 12, 20, 21)]
+
+    pieces = contiguous(Copy(name="window", session="ses_1", events=events, whole=False))
+
+    assert [[seq for seq, _ in piece.events] for piece in pieces] == [[7, 8], [12], [20, 21]]
+    assert {piece.session for piece in pieces} == {"ses_1"}

@@ -62,6 +62,18 @@ def test_a_file_does_not_take_the_place_of_a_module_of_the_same_name(tmp_path: P
     assert set(schema["$defs"]) == {"Name"}
 
 
+@pytest.mark.parametrize("lines", ["it's a text", "'" * 3, "  if:\n if:"])
+def test_a_workflow_loads_whose_file_says_something_else_by_now(tmp_path: Path, lines: str) -> None:
+    """It was saved in the middle of a change, while the worker loaded it; what runs is what was read."""
+    path = tmp_path / "changing.py"
+    path.write_text(lines)
+    names: dict[str, Any] = {"__name__": "changing"}
+
+    exec(compile(GREETER.replace("\n", " \n").lstrip(), str(path), "exec"), names)
+
+    assert names["greeter"].version == source_version(partial(names["greeter"].executor.function))
+
+
 def test_a_module_that_exits_is_broken_and_the_rest_serve(tmp_path: Path) -> None:
     script, fine = tmp_path / "script.py", tmp_path / "fine.py"
     script.write_text("import sys\nsys.exit(3)\n")

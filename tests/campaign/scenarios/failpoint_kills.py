@@ -15,6 +15,9 @@ FIRES_WITHIN_S = 6.0
 # Then the next one tries at the first opportunity; a point that nobody passes in all of these is a broken plan.
 TRIES_MAX = 10
 
+# What the next one finds beside what is there: with ten runs in flight some workers have none.
+MORE_RUNS = 4
+
 # Passed before a worker says that it is up, or by saying so.
 BEFORE_UP = frozenset({"claim.before", "claim.after", "announce.before", "announce.after"})
 
@@ -73,6 +76,9 @@ class FailpointKills:
         if point.name.startswith("checkpoint"):
             # Of ten runs in the mix one is of the team; who is waiting for a checkpoint gets more to choose from.
             await round_.load.start("team")
+        elif not patient:
+            # Eight others look for work, too.
+            await asyncio.gather(*(round_.load.start() for _ in range(MORE_RUNS)))
         if await round_.fired(child, str(armed[-1]), within_s=FIRES_WITHIN_S):
             await child.gone.wait()
             round_.fault(f"{child.name} died at {armed[-1]}", at=child.died_at)

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import tokenize
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -258,8 +259,9 @@ def source_version(*things: Any) -> str:
     for thing in things:
         try:
             source = inspect.getsource(thing)
-        except (OSError, TypeError):
-            # Built elsewhere (a partial, a C function): its name is all that stays the same between processes.
+        except (OSError, TypeError, SyntaxError, tokenize.TokenError):
+            # Built elsewhere (a partial, a C function), or its file's lines are others by now, which Python looks at
+            # more strictly since 3.12: its name is all that stays the same between processes.
             source = getattr(thing, "__qualname__", type(thing).__qualname__)
         digest.update(source.encode())
     return digest.hexdigest()[:12]
