@@ -15,7 +15,7 @@ from holdfast.verify.windows_redis import read_windows
 from tests.campaign.contents import at_work_at_once, wrong_runs
 from tests.campaign.round import Round
 from tests.campaign.takeovers import SLACK_S, Standstill, standstills
-from tests.campaign.workflows import NARROW_MOST
+from tests.campaign.workflows import NARROW_MOST, narrow
 
 # What a process may hold open in Postgres; the rest are ours, and those that look at a session's row just now.
 WORKER_BACKENDS, GATEWAY_BACKENDS, OTHER_BACKENDS = 8, 6, 6
@@ -65,7 +65,10 @@ async def judge(round_: Round, scenario: str, *, whole_windows: bool = True) -> 
         verdict.violations.append(
             f"{heading}: {at_once} runs of narrow at work at once, {NARROW_MOST} may be"
         )
-    found = standstills(notes, deaths, rows.numbers, rows.logs, round_.load.asks)
+    tickets = round_.load.tickets.values()
+    limited = {ticket.run_id for ticket in tickets if ticket.workflow == narrow.name}
+    asks = round_.load.asks
+    found = standstills(notes, deaths, rows.numbers, rows.logs, asks, limited=limited)
     for one in found:
         _bounded(round_, one, verdict, heading)
     if not history.asks or not history.appends:

@@ -1,7 +1,7 @@
 """How long sessions stood still when their worker died: what the promise about the lease is held against."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.events.kinds import is_terminal
@@ -38,8 +38,13 @@ def standstills(
     numbers: Mapping[str, int],
     logs: Sequence[SessionLog],
     asks: Sequence[Ask],
+    *,
+    limited: Collection[str] = (),
 ) -> list[Standstill]:
-    """Return every session that was owned by a worker when it died, and had an open run then."""
+    """Return every session that was owned by a worker when it died, and had an open run then.
+
+    The `limited` runs wait for a slot before they begin, and whatever is behind them in their session with them.
+    """
     names = {number: session for session, number in numbers.items()}
     events = {log.session: log.events for log in logs}
     asked: dict[str, list[Ask]] = defaultdict(list)
@@ -60,7 +65,9 @@ def standstills(
         if following is not None and (following.at < at or following.epoch != one.epoch + 1):
             # It had lost the session before it died; or a claim came in between whose owner died untold.
             continue
-        if not any(_open(ask, events[session], one.epoch, at) for ask in asked[session]):
+        waiting = [ask for ask in asked[session] if _open(ask, events[session], one.epoch, at)]
+        begun = any(_begun(ask, events[session], one.epoch) for ask in waiting)
+        if not waiting or (not begun and any(ask.run_id in limited for ask in waiting)):
             continue
         claimed = None if following is None else following.at - at
         resumed = None
@@ -77,3 +84,11 @@ def _open(ask: Ask, events: Sequence[LogEvent], epoch: int, at: float) -> bool:
         return False
     end = next((e for e in events if e.run_id == ask.run_id and is_terminal(e.type)), None)
     return end is None or (end.epoch or 0) > epoch
+
+
+def _begun(ask: Ask, events: Sequence[LogEvent], epoch: int) -> bool:
+    """Tell whether the owner who died, or one before, had begun a run."""
+    return any(
+        e.run_id == ask.run_id and e.type == "run.started" and (e.epoch or 0) <= epoch
+        for e in events
+    )

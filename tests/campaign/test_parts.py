@@ -31,13 +31,16 @@ def _claim(worker: str, *, epoch: int, at: float) -> tuple[str, list[dict[str, o
     return worker, [{"k": "own", "s": 1, "e": epoch, "t": at, "over": epoch > 1}]
 
 
-def _standstills(*claims: tuple[str, list[dict[str, object]]], events: list[LogEvent]) -> list[str]:
+def _standstills(
+    *claims: tuple[str, list[dict[str, object]]], events: list[LogEvent], limited: str = ""
+) -> list[str]:
     notes = Notes()
     for worker, lines in claims:
         notes.take(worker, lines)
     log = SessionLog(session="s", events=events, head=len(events))
     asks = [Ask(kind="start", session="s", run_id="r", at=98.0)]
-    found = standstills(notes, {"victim": DIED_AT}, {"s": 1}, [log], asks)
+    deaths = {"victim": DIED_AT}
+    found = standstills(notes, deaths, {"s": 1}, [log], asks, limited={limited})
     return ["for ever" if one.claimed_s is None else f"{one.claimed_s:.1f}" for one in found]
 
 
@@ -72,6 +75,16 @@ def test_a_session_whose_run_had_ended_waits_for_nobody() -> None:
     over = _event(1, "run.completed", epoch=1, at=99.5)
 
     assert _standstills(_claim("victim", epoch=1, at=99.0), events=[over]) == []
+
+
+def test_a_session_whose_next_run_waits_for_a_slot_waits_for_no_owner() -> None:
+    claims = _claim("victim", epoch=1, at=99.0), _claim("heir", epoch=2, at=109.0)
+    begun = _event(1, "run.started", epoch=1, at=99.0)
+    begun_later = _event(1, "run.started", epoch=2, at=109.0)
+
+    assert _standstills(*claims, events=[begun_later], limited="r") == []
+    assert _standstills(*claims, events=[begun_later]) == ["9.0"]
+    assert _standstills(*claims, events=[begun], limited="r") == ["9.0"]
 
 
 def test_a_session_that_was_lost_before_its_owner_died_is_not_that_owners() -> None:
