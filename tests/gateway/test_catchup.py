@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from holdfast.events.clock_manual import ManualClock
 from holdfast.events.kinds import TypeFilter
-from holdfast.events.store import Lines, Page, Stretch
+from holdfast.events.store import LINE_BYTES_MAX, Lines, Page, Stretch
 from holdfast.gateway import sse
 from holdfast.gateway.catchup import LINES_AT_ONCE, LINES_PAGES, SCAN_SEQS_MAX, Catchup, Leaf
 from holdfast.gateway.ending import Ending
+from holdfast.gateway.heavy import HEAVY_MAX, Heavy
 from holdfast.gateway.observer import Silent
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.selection import Selection
@@ -126,6 +128,45 @@ async def test_a_page_with_a_hole_is_told_as_it_is_and_holds_up_nobody_else():
     assert [piece.frames for piece in holed.pieces] == [b"".join(frames)]
     assert [piece.frames for piece in whole.pieces] == [sse.frame(other.events[1])]
     assert (holed.through, whole.through) == (5, 1)
+
+
+async def test_pages_of_large_events_are_not_asked_for_twice_until_they_are_small_again():
+    log = FakeLog()
+    log.append("message.delta", text="x" * LINE_BYTES_MAX)
+    log.append(*["message.delta"] * 2)
+    catchup = make(log)
+
+    for after in range(3):
+        await catchup.leaf(SESSION, EVERYTHING, after=after)
+
+    # Twice the first one, once the second, and the third as all are at first.
+    assert log.reads == [(SESSION, after) for after in (0, 0, 1, 2)]
+    assert log.lines_asked == [1, 1]
+
+
+async def test_the_page_in_which_a_session_ends_says_nothing_of_its_others():
+    log = FakeLog()
+    log.append("message.delta", "session.expired")
+    catchup = make(log)
+
+    await catchup.leaf(SESSION, EVERYTHING, after=0)
+    await catchup.leaf(SESSION, EVERYTHING, after=1)
+
+    assert log.lines_asked == [1, 1]
+
+
+async def test_as_many_sessions_of_large_events_are_remembered_as_fit():
+    heavy = Heavy()
+    log = FakeLog()
+    log.append(*["message.delta"] * 2)
+    page = await log.read(SESSION, after=0, limit=1)
+    cut = replace(page, items=())
+
+    for session in range(HEAVY_MAX + 1):
+        heavy.note(session, cut, limit=1)
+
+    assert 0 not in heavy
+    assert all(session in heavy for session in range(1, HEAVY_MAX + 1))
 
 
 async def test_a_page_tells_of_the_event_that_ends_its_session():

@@ -10,6 +10,7 @@ from holdfast.events.clock import Clock
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.store import PAGE_EVENTS_MAX, Lines, Reader, Stretch
 from holdfast.gateway.ending import Ending
+from holdfast.gateway.heavy import Heavy
 from holdfast.gateway.observer import Observer
 from holdfast.gateway.options import HubOptions
 from holdfast.gateway.ring import Entry, Piece
@@ -86,6 +87,7 @@ class Catchup:
             keys_max=LINES_PAGES,
             at_once=LINES_AT_ONCE,
         )
+        self._heavy = Heavy()
         self._flights: dict[Key, Flight[Leaf]] = {}
         self._kept: OrderedDict[Key, tuple[float, Leaf]] = OrderedDict()
         self.bytes = 0
@@ -168,7 +170,7 @@ class Catchup:
         until: int | None,
     ) -> Leaf | None:
         """Read a page when it is its turn; None if all who asked have left by then: the next one begins anew."""
-        if selection.everything and until is None:
+        if selection.everything and until is None and session not in self._heavy:
             async with self._gathering:
                 if not flight.wanted:
                     return None
@@ -200,17 +202,15 @@ class Catchup:
         types, runs = selection.stored_types(), selection.stored_runs()
         if types is not None or runs is not None:
             until = scan_end(after, until)
+        limit = _limit(after)
         page = await self._reader.read(
-            session,
-            after=after,
-            limit=_limit(after),
-            until=until,
-            types=types,
-            run_ids=runs,
+            session, after=after, limit=limit, until=until, types=types, run_ids=runs
         )
         begin = max(after, page.min_seq - 1)
         chunk_bytes = self._options.chunk_bytes
         if selection.everything:
+            if until is None:
+                self._heavy.note(session, page, limit=limit)
             sifted = join(page.items, after=begin, bytes_max=chunk_bytes)
         else:
             entries = (Entry(recorded) for recorded in page.items)
