@@ -22,7 +22,7 @@ LEASE_S = 1.0
 BEAT_S = 0.05
 STALL_MIN_S = 0.1
 
-# A first look at the database may come while it restarts.
+# A first look at the database may come while it restarts, or before its tables are there.
 LOOK_AGAIN_S = 0.1
 LOOK_PATIENCE_S = 30.0
 
@@ -111,6 +111,13 @@ class Field:
         """Start workers that nobody hurts. They hear no hints: new work goes to those who will be."""
         for _ in range(count):
             self.spared.append(await self.worker(name=self.name("spared"), deaf=True))
+
+    async def known(self) -> None:
+        """Wait until a worker has announced its workflows: before that there is nothing that could be run."""
+        deadline = asyncio.get_running_loop().time() + LOOK_PATIENCE_S
+        while not (await self.rows("select count(*) from workflows"))[0][0]:
+            assert asyncio.get_running_loop().time() < deadline, "no worker announces anything"
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def gateway(
         self, *, port: int | None = None, shots: Sequence[Shot] = (), **env: str
@@ -203,6 +210,8 @@ async def open_field(
         await field_.spare(spared)
         for _ in range(gateways):
             await field_.gateway()
+        if spared:
+            await field_.known()
         yield field_
     finally:
         watching.cancel()
