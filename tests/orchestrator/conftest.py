@@ -2,9 +2,10 @@
 
 # pyright: reportPrivateUsage=false
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from holdfast.events.store_memory import MemoryStore
 from holdfast.events.store_postgres import open_store
@@ -13,6 +14,16 @@ from holdfast.events.stream_redis import RedisStream
 from holdfast.orchestrator.app import PostgresClaimsConnection
 from holdfast.orchestrator.lease import SharedClaims
 from tests.orchestrator.harness import World
+
+
+@pytest.fixture(autouse=True)
+def _plain_tracebacks() -> Iterator[None]:
+    """With every local of a graph's frames in it, structlog's own form of one blocks the event loop for seconds."""
+    before = structlog.get_config()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The stage of each teller."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-import structlog
 
 from holdfast.orchestrator.workflow import Resources
 from tests.orchestrator.golden import graph_tellers, tellers
@@ -27,16 +26,6 @@ TELLERS: list[Any] = [
     ),
     pytest.param((tellers.a2a, "memory"), id="a2a"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _plain_tracebacks() -> Iterator[None]:
-    """With every local of a graph's frames in it, structlog's own form of a traceback takes seconds to make."""
-    before = structlog.get_config()
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture(params=TELLERS)
