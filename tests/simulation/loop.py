@@ -287,7 +287,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _no_task(self, coro: Any, **_: Any) -> asyncio.Future[Any]:
         """Start nothing: what a `finally` wants to do is not done any more."""
-        coro.close()
+        _close(coro)
         future = self.create_future()
         future.set_result(None)
         return future
@@ -295,6 +295,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 def _close(coroutine: Any) -> None:
     """Close a coroutine from the inside out, so that what is awaited in a `finally` is closed as well."""
+    if coroutine.cr_frame is not None and not coroutine.cr_suspended:
+        # Never begun. Python 3.13 keeps what it was given to await until it is gone itself, and warns only then.
+        for given in list(coroutine.cr_frame.f_locals.values()):
+            if type(given) is CoroutineType:
+                _close(given)
     for _ in range(_CLOSINGS_MAX):
         innermost = coroutine
         while type(inner := innermost.cr_await) is CoroutineType and inner.cr_frame is not None:
