@@ -13,7 +13,7 @@ from holdfast.verify.history import Call, Copy, Got, History, Measure
 from holdfast.verify.rows_postgres import Rows, read_rows
 from holdfast.verify.windows_redis import read_windows
 from tests.campaign.contents import at_work_at_once, wrong_runs
-from tests.campaign.round import Round
+from tests.campaign.round import LOG_BYTES_MAX, Round
 from tests.campaign.takeovers import SLACK_S, Standstill, standstills
 from tests.campaign.workflows import NARROW_MOST, narrow
 
@@ -22,9 +22,6 @@ WORKER_BACKENDS, GATEWAY_BACKENDS, OTHER_BACKENDS = 8, 6, 6
 
 # Backends of processes that were killed notice at their next look at the socket.
 BACKENDS_GO_S = 5.0
-
-# The end of a log in a violation: the reason is in its last lines.
-LOG_BYTES_MAX = 4_000
 
 _KILLED, _TERMINATED = -9, -15
 

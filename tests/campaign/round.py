@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from holdfast.verify.history import Fault
 from tests.campaign.crowd import Crowd
 from tests.campaign.field import Field
 from tests.campaign.forge import Child
-from tests.campaign.load import Load, Ticket
+from tests.campaign.load import PATIENCE_S, Load, Ticket
 from tests.campaign.notes import Notes
 
 # How often notebooks are read and the load is looked at.
@@ -24,6 +25,9 @@ UP_S = 30.0
 # Everything accepted ends within this after the last fault: a takeover is 3 s, and a run that was taken over five times
 # in a row has backed off for some more.
 REST_S = 30.0
+
+# The end of a log: the reason is in its last lines.
+LOG_BYTES_MAX = 4_000
 
 # Every second run's session has a reader of its own, and every fourth run; some 60 connections in a round.
 FOLLOW_CHANCE = 0.5
@@ -169,8 +173,9 @@ async def playing(
         try:
             yield round_
         except asyncio.CancelledError:
-            if feeding.done() and not feeding.cancelled() and feeding.exception():
-                feeding.result()
+            if feeding.done() and not feeding.cancelled() and (error := feeding.exception()):
+                error.add_note(_circumstances(field_))
+                raise error from None
             raise
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
@@ -180,3 +185,15 @@ async def playing(
         await asyncio.gather(feeding, return_exceptions=True)
         load.abandon()
         await crowd.leave()
+
+
+def _circumstances(field_: Field) -> str:
+    """Say what may explain that nobody answered: how long nothing ran here, and what the gateways said last."""
+    stalled = field_.stalls.within(time.time() - PATIENCE_S, PATIENCE_S)
+    said = [f"in the last {PATIENCE_S:g} s the machine stood still for {stalled:.2f} s"]
+    for child in field_.gateway_children.values():
+        log = field_.forge.log(child.name)
+        last = log.read_bytes()[-LOG_BYTES_MAX:] if log.exists() else b""
+        said.append(f"{child.name}, {'alive' if child.alive else 'gone'}:")
+        said.append(last.decode(errors="replace"))
+    return "\n".join(said)
