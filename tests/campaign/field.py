@@ -112,7 +112,7 @@ class Field:
         for _ in range(count):
             self.spared.append(await self.worker(name=self.name("spared"), deaf=True))
 
-    async def known(self) -> None:
+    async def announced(self) -> None:
         """Wait until a worker has announced its workflows: before that there is nothing that could be run."""
         deadline = asyncio.get_running_loop().time() + LOOK_PATIENCE_S
         while not (await self.rows("select count(*) from workflows"))[0][0]:
@@ -211,7 +211,7 @@ async def open_field(
         for _ in range(gateways):
             await field_.gateway()
         if spared:
-            await field_.known()
+            await field_.announced()
         yield field_
     finally:
         watching.cancel()

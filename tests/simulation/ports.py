@@ -68,10 +68,14 @@ class Server:
         self.process = Process(loop, name)
         self.weather = Weather()
         self.reach = Reach.UP
-        self.boots = 0  # connections of an earlier boot are broken
-        self.broken_at: list[float] = []  # when those of each were
+        self.broken_at: list[float] = []  # when the connections of each boot were broken
         self.loop, self.chance = loop, chance
         self.held: list[Callable[[], None]] = []  # what came while it hung
+
+    @property
+    def boots(self) -> int:
+        """Which boot this is: connections of an earlier one are broken."""
+        return len(self.broken_at)
 
     def go_down(self) -> None:
         """Break every connection and refuse new ones."""
@@ -81,7 +85,6 @@ class Server:
 
     def break_connections(self) -> None:
         """Lose every answer that is on its way."""
-        self.boots += 1
         self.broken_at.append(self.loop.time())
 
     def hang(self) -> None:

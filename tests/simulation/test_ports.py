@@ -54,6 +54,19 @@ async def refusal(call: Coroutine[Any, Any, int]) -> str:
     return str(caught.value)
 
 
+async def after_a_pause(rig: Rig, lead_s: float) -> int:
+    """Call; hold the caller back; break its connection so long after the call was carried out; let the caller go on."""
+    held = Process(rig.loop, "held")
+    answer = held.start(Wire(held, rig.server).call("held", rig.work))
+    await asyncio.sleep(0.00001)
+    held.pause()
+    await rig.worked.wait()
+    await asyncio.sleep(lead_s)
+    rig.server.break_connections()
+    held.proceed()
+    return await answer
+
+
 def test_a_calm_call_is_carried_out_once_and_takes_its_time() -> None:
     rig = Rig()
 
@@ -152,9 +165,7 @@ def test_what_a_killed_caller_sent_is_carried_out_and_what_it_would_send_is_not(
     assert rig.done == 1
 
 
-def test_an_answer_that_is_there_before_its_server_goes_is_read_by_a_caller_that_was_held_back() -> (
-    None
-):
+def test_an_answer_that_came_before_its_server_went_is_read_after_a_pause() -> None:
     rig = Rig()
 
     assert rig.live(after_a_pause(rig, 1.0)) == 1
@@ -165,16 +176,3 @@ def test_an_answer_that_is_on_its_way_when_its_server_goes_is_lost() -> None:
 
     assert "lost after" in rig.live(refusal(after_a_pause(rig, 0.0)))
     assert rig.done == 1
-
-
-async def after_a_pause(rig: Rig, lead_s: float) -> int:
-    """Call; hold the caller back; break its connection so long after the call was carried out; let the caller go on."""
-    held = Process(rig.loop, "held")
-    answer = held.start(Wire(held, rig.server).call("held", rig.work))
-    await asyncio.sleep(0.00001)
-    held.pause()
-    await rig.worked.wait()
-    await asyncio.sleep(lead_s)
-    rig.server.break_connections()
-    held.proceed()
-    return await answer

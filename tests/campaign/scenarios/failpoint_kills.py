@@ -73,7 +73,7 @@ class FailpointKills:
             await round_.at_work(child, within_s=FIRES_WITHIN_S)
             await asyncio.sleep(round_.chance.uniform(0.0, 0.2))
             child.terminate()
-        if point.name.startswith("checkpoint"):
+        elif point.name.startswith("checkpoint"):
             # Of ten runs in the mix one is of the team; who is waiting for a checkpoint gets more to choose from.
             await round_.load.start("team")
         elif not patient:

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import signal
+import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -26,7 +27,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 
 # How a shell is told of a signal.
 _SIGNALLED = 128
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+# Loops of Windows take no handlers of signals: there Ctrl-C cancels at once.
+_STOPS = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
 _STOPPED = "stopped; the sessions are erased and their runs cancelled"
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -153,17 +155,14 @@ async def _stoppable(verification: "Verification", signals: "list[signal.Signals
             signal.signal(other, signal.default_int_handler)
 
     for number in _STOPS:
-        # Windows has none of these: there Ctrl-C cancels at once.
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(number, stop, number)
     try:
         return await verification.run()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
         for number in _STOPS:
-            with suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(number)
 
 
 def headers_of(lines: Sequence[str]) -> dict[str, str]:

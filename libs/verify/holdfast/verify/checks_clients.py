@@ -53,8 +53,7 @@ def durable_before_visible(index: Index) -> Iterator[Violation]:
 
 def agreement(index: Index) -> Iterator[Violation]:
     """Whoever has the event of a seq has the same bytes: every client, every gateway's pages, the Redis window and
-    the log; a window is contiguous (but for a hole that Redis left itself: its file was cut inside a transaction), and
-    pages are the whole log.
+    the log; a window is contiguous, and pages are the whole log.
     """
     for client in index.history.clients:
         for number, row, seen in _events(client):
