@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.events.errors import (
+    HoldfastError,
     InputAnswered,
     InputUnknown,
     RunEnded,
@@ -113,7 +114,8 @@ class Callers:
         request = RunRequest(workflow=run.workflow, input=run.input, on_busy=run.on_busy)
         idempotency = _once(f"start {key}")
         ticket = await self._patiently(
-            lambda: self._desk.start(TENANT, plan.name, request, idempotency=idempotency)
+            lambda: self._desk.start(TENANT, plan.name, request, idempotency=idempotency),
+            but=SessionBusy,
         )
         self._note("start", plan, ticket, key)
         await self._hint(ticket.session)
@@ -168,12 +170,24 @@ class Callers:
                 )
             )
 
-    async def _patiently(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _patiently(
+        self, call: Callable[[], Awaitable[Answer]], *, but: type[HoldfastError] | None = None
+    ) -> Answer:
+        """Repeat a call until it is answered; `but` is no answer to one of which an attempt had none.
+
+        That attempt may still be carried out when what refused the later one is over: a run that waits for an input
+        of which nobody knows would keep its session from all others.
+        """
+        unanswered = False
         while True:
             try:
                 return await call()
             except StoreUnavailable:
-                await Nap(self.world.loop, 0.2 + 0.6 * self._chance.random())
+                unanswered = True
+            except HoldfastError as error:
+                if not (unanswered and but and isinstance(error, but)):
+                    raise
+            await Nap(self.world.loop, 0.2 + 0.6 * self._chance.random())
 
     async def _hint(self, session: int) -> None:
         with suppress(StreamUnavailable):

@@ -15,5 +15,6 @@ REGRESSIONS: dict[int, str] = {
     1516: "a command in the buffer of a Redis that was failed over from was carried out by its successor",
     10872: "a sweep held up in a Redis that hung wrote the window of a session that was erased in between",
     13883: "the same after an erasure whose second half was lost: an empty window takes whatever comes late",
+    103747: "a caller took a refusal for the answer to an attempt that was carried out later: nobody knew of its run",
     299: "a client of an expired session is told that there is no more; the erasure that follows is not owed to it",
 }
