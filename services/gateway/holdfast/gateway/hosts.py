@@ -45,8 +45,12 @@ class Hosts:
 def is_foreign(names: Collection[str], headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Tell whether a request calls the gateway by a name that is neither this machine's nor one of `names`."""
     # All of them: which of two counts depends on the reader. None at all is no browser, which always sends one.
-    hosts = [_name_of(value.decode("latin-1")) for field, value in headers if field == b"host"]
-    return not all(is_here or name in names for name, is_here in hosts)
+    for field, value in headers:
+        if field == b"host":
+            name, is_here = _name_of(value.decode("latin-1"))
+            if not (is_here or name in names):
+                return True
+    return False
 
 
 @lru_cache(maxsize=256)  # a gateway goes by a few names

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from starlette.responses import Response
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from holdfast.gateway import protocol, sse
@@ -115,7 +114,7 @@ class Reception(asyncio.Protocol):
             return None
         if not turn.admitted:
             return self._express.turned_away(plain)
-        return await self._express.open(plain, get_remote_addr(self.transport))
+        return await self._express.open(plain, _client_of(self.transport))
 
     async def _follow(self, subscription: Subscription, plain: Plain) -> None:
         transport, state = self.transport, self._server.state
@@ -152,3 +151,12 @@ class Reception(asyncio.Protocol):
             ordinary.shutdown()
         elif self._ahead:
             ordinary.data_received(self._ahead)
+
+
+def _client_of(transport: asyncio.Transport) -> tuple[str, int] | None:
+    """Return a connection's other end; None where it has no address, as on a Unix socket.
+
+    What the event loop took note of at the accept: uvicorn's own function makes a socket object of each connection.
+    """
+    peer = transport.get_extra_info("peername")
+    return (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
