@@ -239,8 +239,9 @@ class Lent(Wire):
         *,
         paused: bool,
         keep_alive: bool,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(transport, head, paused=paused, keep_alive=keep_alive)
+        super().__init__(transport, head, paused=paused, keep_alive=keep_alive, loop=loop)
         self._server = server
 
     def connection_lost(self, exc: Exception | None) -> None:

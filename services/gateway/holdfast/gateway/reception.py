@@ -29,6 +29,7 @@ class Reception(asyncio.Protocol):
         "_ahead",
         "_express",
         "_keep_alive",
+        "_loop",
         "_request",
         "_server",
         "_timer",
@@ -56,9 +57,9 @@ class Reception(asyncio.Protocol):
         """Begin to wait for the first request."""
         self.transport = transport
         self._server.state.connections.add(self)  # type: ignore[arg-type]
-        loop = asyncio.get_running_loop()
-        self._until = loop.time() + protocol.HEADER_TIMEOUT_S
-        self._timer = loop.call_at(self._until, transport.close)
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + protocol.HEADER_TIMEOUT_S
+        self._timer = self._loop.call_at(self._until, transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Look at a request, or keep the beginning of the next one."""
@@ -73,7 +74,7 @@ class Reception(asyncio.Protocol):
             return
         self._timer.cancel()
         self._request, self._turn = data, plain.here.admission.come()
-        task = asyncio.get_running_loop().create_task(self._serve(plain, self._turn))
+        task = self._loop.create_task(self._serve(plain, self._turn))
         self._server.state.tasks.add(task)
         task.add_done_callback(self._server.state.tasks.discard)
 
@@ -123,7 +124,14 @@ class Reception(asyncio.Protocol):
             return
         try:
             head = self._express.head(plain, state.default_headers)
-            wire = Lent(transport, head, self._server, paused=False, keep_alive=self._keep_alive)
+            wire = Lent(
+                transport,
+                head,
+                self._server,
+                paused=False,
+                keep_alive=self._keep_alive,
+                loop=self._loop,
+            )
             state.total_requests += 1
             state.connections.discard(self)  # type: ignore[arg-type]
             state.connections.add(wire)  # type: ignore[arg-type]

@@ -67,9 +67,10 @@ class Tasks:
 class Flight(Generic[Answer]):
     """One answer that many wait for. Who leaves takes it from nobody else."""
 
-    __slots__ = ("_landed", "_waiting")
+    __slots__ = ("_landed", "_loop", "_waiting")
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()  # asked for once: until Python 3.12 that is a system call
         self._landed: Callable[[asyncio.Future[Answer]], None] | None = None
         # One future each: one that is cancelled must not take the answer from the others.
         self._waiting: dict[asyncio.Future[Answer], None] = {}
@@ -81,7 +82,7 @@ class Flight(Generic[Answer]):
 
     async def wait(self) -> Answer:
         """Return the answer. Raises what it failed with."""
-        waits: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waits: asyncio.Future[Answer] = self._loop.create_future()
         if self._landed is not None:
             self._landed(waits)
         self._waiting[waits] = None

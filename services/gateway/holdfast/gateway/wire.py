@@ -73,12 +73,19 @@ class Wire(asyncio.Protocol):
     )
 
     def __init__(
-        self, transport: asyncio.Transport, head: bytes, *, paused: bool, keep_alive: bool
+        self,
+        transport: asyncio.Transport,
+        head: bytes,
+        *,
+        paused: bool,
+        keep_alive: bool,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        """`head` goes out before all else. `loop` spares who has it asking: until Python 3.12 that is a system call."""
         self.transport = transport
         # What is sent before the event loop turns goes out in one write: each is 5 µs of kernel, and wakes the client.
         self._held: list[bytes] | None = [head]
-        asyncio.get_running_loop().call_soon(self.flush)
+        (loop or asyncio.get_running_loop()).call_soon(self.flush)
         self.paused = paused  # the client takes less than it is sent
         self._keep_alive = keep_alive
         self._rider: Rider | None = None
