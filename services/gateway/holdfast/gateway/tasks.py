@@ -70,7 +70,8 @@ class Flight(Generic[Answer]):
     __slots__ = ("_landed", "_loop", "_waiting")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()  # asked for once: until Python 3.12 that is a system call
+        # Asked for once: until Python 3.12 it takes a system call.
+        self._loop = asyncio.get_running_loop()
         self._landed: Callable[[asyncio.Future[Answer]], None] | None = None
         # One future each: one that is cancelled must not take the answer from the others.
         self._waiting: dict[asyncio.Future[Answer], None] = {}
