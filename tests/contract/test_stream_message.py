@@ -122,7 +122,7 @@ async def test_a_subscriber_that_redis_cut_off_for_its_slowness_is_told_to_look_
 async def test_where_the_driver_hides_its_transport_its_own_way_is_taken(
     redis_rig: RedisRig, session: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Line, "take_over", classmethod(lambda *_: None))
+    monkeypatch.setattr(Line, "take_over", classmethod(lambda *_, **__: None))
     wakes = redis_rig.stream.wakes()
     listener = Listener(wakes)
     await wakes.watch(session)

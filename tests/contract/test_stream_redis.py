@@ -138,6 +138,7 @@ async def test_a_thousand_publishes_at_once_need_few_connections(redis_rig: Redi
 
     assert set(outcomes) == {Published.OK}
     assert await redis_rig.clients("holdfast") <= COMMAND_CONNECTIONS_MAX
+    assert await redis_rig.clients("holdfast-publish") == 1
 
 
 async def test_one_bad_window_does_not_harm_those_published_with_it(
@@ -253,12 +254,14 @@ async def test_closing_leaves_no_connection(redis_rig: RedisRig, session: int):
     wakes = redis_rig.stream.wakes()
     await wakes.watch(session)
     await redis_rig.stream.publish(session, events(1, 1))
-    assert await redis_rig.clients("holdfast") == 1
+    await redis_rig.stream.read({session: 0}, limit=1)
+    names = ("holdfast", "holdfast-publish", "holdfast-wakes")
+    assert [await redis_rig.clients(name) for name in names] == [1, 1, 1]
+    assert redis_rig.stream.connections == 3
 
     await redis_rig.stream.close()
 
     async def all_gone() -> bool:
-        names = ("holdfast", "holdfast-wakes")
         return sum([await redis_rig.clients(name) for name in names]) == 0
 
     await until(all_gone)

@@ -28,10 +28,12 @@ from holdfast.events.stream_redis_link import (
     Patience,
     command_pool,
     is_wrong_type,
+    publishing_connection,
     pubsub_connection,
     stream_errors,
 )
-from holdfast.events.stream_redis_scripts import Argument, Call, Caller, RedisTrips, Script
+from holdfast.events.stream_redis_scripts import Argument, Call, Caller, Script
+from holdfast.events.stream_redis_trips import DriverTrips, LineTrips
 from holdfast.events.stream_redis_wakes import RedisHints, RedisWakes
 
 # Windows in one XREAD: 1,000 of them keep Redis 0.3 ms, and a gateway with more wakes in turns.
@@ -44,7 +46,7 @@ _ACTIVE_TTL_MS = ACTIVE_TTL_S * 1_000
 
 
 class RedisStream:
-    """Publisher and Window over one small pool; `wakes` and `hints` have a connection each.
+    """Publisher over a connection of its own, Window over a small pool; `wakes` and `hints` have a connection each.
 
     Opening connects to nothing: a Redis that is away is noticed by the first call, and found by
     itself when it is back.
@@ -65,10 +67,16 @@ class RedisStream:
         self._client = Redis(connection_pool=self._pool)
         # The answer as it came: redis-py would make a dict of every entry.
         self._client.set_response_callback("XREAD", _as_it_came)
-        self._caller = Caller(RedisTrips(self._client, answer_s=patience.answer_s))
+        self._trips = LineTrips(
+            partial(publishing_connection, url, patience),
+            otherwise=DriverTrips(self._client, answer_s=patience.answer_s),
+            answer_s=patience.answer_s,
+        )
+        self._caller = Caller(self._trips)
         self._ears: list[RedisWakes | RedisHints] = []
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(self._pool.aclose)
+        self._closing.push_async_callback(self._trips.close)
         self._closing.push_async_callback(self._caller.close)
 
     @classmethod
@@ -121,11 +129,12 @@ class RedisStream:
 
     @property
     def connections(self) -> int:
-        """How many connections are open now: those for commands, and those that hear."""
+        """How many connections are open now: those for commands, the publisher's, and those that hear."""
         # The pool's own counts are of objects, connected or not.
         made: set[Any] = set(self._pool._available_connections)  # pyright: ignore[reportPrivateUsage]
         made |= self._pool._in_use_connections  # pyright: ignore[reportPrivateUsage]
-        return sum(one.is_connected for one in made) + sum(ear.connected for ear in self._ears)
+        heard = sum(ear.connected for ear in self._ears)
+        return sum(one.is_connected for one in made) + self._trips.connected + heard
 
     async def publish(
         self, session: int, events: Sequence[RecordedEvent], *, at_rest: bool = False

@@ -24,8 +24,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from holdfast.events.cancels import cancel_kept
 from holdfast.events.errors import StreamUnavailable
 
-# Commands of one process to its Redis: one connection carries all publishing, the others reads and
-# hints, each for a fifth of a millisecond. With the one that hears, a process has four at most.
+# Reads and hints of one process, each for a fifth of a millisecond. With the one that hears a gateway has four
+# connections at most; a worker publishes over one of its own, and has five.
 COMMAND_CONNECTIONS_MAX = 3
 
 # Everything that a command or a connection can fail with. TimeoutError is an OSError.
@@ -81,6 +81,12 @@ def command_pool(url: str, patience: Patience) -> BlockingConnectionPool:
     )
 
 
+def publishing_connection(url: str, patience: Patience) -> AbstractConnection:
+    """Return a connection of its own for publishing, not yet connected."""
+    settings = _settings(url, patience, name="holdfast-publish", read_timeout_s=patience.answer_s)
+    return _connection(settings)
+
+
 def pubsub_connection(url: str, patience: Patience) -> AbstractConnection:
     """Return a connection of its own for subscriptions, not yet connected.
 
@@ -88,6 +94,10 @@ def pubsub_connection(url: str, patience: Patience) -> AbstractConnection:
     lost.
     """
     settings = _settings(url, patience, name="holdfast-wakes", read_timeout_s=patience.silence_s)
+    return _connection(settings)
+
+
+def _connection(settings: dict[str, Any]) -> AbstractConnection:
     kind: type[AbstractConnection] = settings.pop("connection_class")
     return kind(**settings)
 

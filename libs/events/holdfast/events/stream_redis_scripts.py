@@ -4,21 +4,17 @@ While a round trip is under way, the calls that are asked for gather and go toge
 under load 1,000 publishes cost one write and one read instead of 1,000, at rest none waits.
 
 Not over redis-py's pipelines: those pack each argument in Python, and arm a timer for each answer.
-That was a quarter of what an event cost its worker.
+That was a quarter of what an event cost its worker. How a trip is made: `stream_redis_trips`.
 """
 
 import asyncio
 import hashlib
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import hiredis
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from holdfast.events.errors import StreamUnavailable
 from holdfast.events.stream_redis_link import REDIS_ERRORS, unavailable
@@ -173,47 +169,6 @@ class Caller:
             answers = await self._way.make([waiting.call for waiting in unknown])
             for waiting, answer in zip(unknown, answers, strict=True):
                 waiting.asked.answer(waiting.place, _said(answer))
-
-
-class RedisTrips:
-    """Round trips over one connection at a time of a client's pool."""
-
-    def __init__(self, client: Redis, *, answer_s: float) -> None:
-        """`answer_s` is how long a round trip may take before Redis counts as away."""
-        self._client, self._answer_s = client, answer_s
-
-    async def make(self, calls: Sequence[Call]) -> Sequence[object]:
-        """Make one round trip; an answer that is an error stands in its place."""
-        packed = [_packed(call) for call in calls]
-        pool = self._client.connection_pool
-        connection: AbstractConnection = await pool.get_connection()
-        try:
-            async with asyncio.timeout(self._answer_s):
-                await connection.send_packed_command(b"".join(packed))
-                return [await _answer(connection) for _ in calls]
-        except BaseException:
-            # Answers may still be on their way: nobody else may take them for theirs.
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
-
-    async def load(self, script: Script) -> None:
-        """Let Redis know a script."""
-        await self._client.execute_command("SCRIPT LOAD", script.source)
-
-
-def _packed(call: Call) -> bytes:
-    command = ("EVALSHA", call.script.sha, 1, call.key, *call.arguments)
-    return hiredis.pack_command(command)  # pyright: ignore[reportArgumentType] - the stub takes one word only
-
-
-async def _answer(connection: AbstractConnection) -> Any:
-    try:
-        # No timer for each: the round trip as a whole has one.
-        return await connection.read_response(timeout=math.inf)
-    except ResponseError as error:
-        return error
 
 
 def _said(answer: object) -> Answer:

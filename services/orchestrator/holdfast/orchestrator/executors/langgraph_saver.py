@@ -57,6 +57,7 @@ async def checkpoint_pool(database_url: str) -> AsyncGenerator[Pool, None]:
         max_size=CHECKPOINT_CONNECTIONS,
         open=False,
         timeout=10,
+        reset=_returned,
         kwargs={
             "autocommit": True,
             "prepare_threshold": 0,
@@ -75,6 +76,15 @@ async def checkpoint_pool(database_url: str) -> AsyncGenerator[Pool, None]:
         except (Error, PoolTimeout, OSError) as error:
             raise StoreUnavailable(f"Postgres: {error}") from error
         yield pool
+
+
+async def _returned(_: AsyncConnection[DictRow]) -> None:
+    """Do nothing to a connection that comes back. That there is something to be done is what counts.
+
+    The pool takes connections back in a task of its own then. Without, whoever gives one back does it, and a second
+    cancel in that moment (a graph that is cancelled passes several on) loses the connection to everybody: after two of
+    them no graph of this worker would get one again.
+    """
 
 
 async def _set_up(connection: AsyncConnection[DictRow]) -> None:
