@@ -107,7 +107,7 @@ async def _refusal(round_: Round, kind: str) -> str:
 async def _write(round_: Round) -> str | None:
     try:
         await tell(round_.field.servers.redis, "XADD", "campaign-probe", "*", "a", "b")
+        await tell(round_.field.servers.redis, "DEL", "campaign-probe")  # may be the first refused
     except ResponseError as error:
         return f"{type(error).__name__}: {error}"
-    await tell(round_.field.servers.redis, "DEL", "campaign-probe")
     return None
