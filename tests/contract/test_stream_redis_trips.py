@@ -12,7 +12,11 @@ from holdfast.events.stream_redis_scripts import Call, Script
 from holdfast.events.stream_redis_trips import LineTrips, packed
 from tests.contract.stream_rigs import until
 
+# pyright: reportPrivateUsage=false
+
 pytestmark = pytest.mark.anyio
+
+PATIENT_S = 30.0
 
 SCRIPT = Script("publish.lua")
 CALLS = [Call(SCRIPT, key, ("w", 1), 10) for key in "abc"]
@@ -85,7 +89,7 @@ class Driver:
         self.loaded.append(script)
 
 
-def trips_of(driver: Driver, *, answer_s: float = 30.0) -> LineTrips:
+def trips_of(driver: Driver, *, answer_s: float = PATIENT_S) -> LineTrips:
     return LineTrips(driver.connection, otherwise=driver, answer_s=answer_s)
 
 
@@ -141,20 +145,22 @@ async def is_given_up(trip: asyncio.Task[Any], _connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happens", "error"),
+    ("happens", "answer_s", "error"),
     [
-        (goes_silent, TimeoutError),
-        (is_lost, RedisConnectionError),
-        (says_too_much, InvalidResponse),
-        (talks_nonsense, InvalidResponse),
-        (is_given_up, asyncio.CancelledError),
+        (goes_silent, 0.2, TimeoutError),
+        (is_lost, PATIENT_S, RedisConnectionError),
+        (says_too_much, PATIENT_S, InvalidResponse),
+        (talks_nonsense, PATIENT_S, InvalidResponse),
+        (is_given_up, PATIENT_S, asyncio.CancelledError),
     ],
 )
 async def test_a_trip_that_does_not_end_well_takes_its_connection_with_it_and_no_answer_is_taken_for_another(
-    happens: Callable[[asyncio.Task[Any], Connection], Any], error: type[BaseException]
+    happens: Callable[[asyncio.Task[Any], Connection], Any],
+    answer_s: float,
+    error: type[BaseException],
 ):
     driver = Driver()
-    trips = trips_of(driver, answer_s=0.2)
+    trips = trips_of(driver, answer_s=answer_s)
     trip, first = await under_way(driver, trips)
     first.say(b"$3\r\nold\r\n")
 
@@ -165,8 +171,12 @@ async def test_a_trip_that_does_not_end_well_takes_its_connection_with_it_and_no
     assert first.disconnected
     assert first.transport.closing
     assert not trips.connected
+    trips._answer_s = PATIENT_S
     trip, second = await under_way(driver, trips)
     assert second is not first
+    first.transport.protocol.connection_lost(None)  # told a little later, and nothing to the second
+    for _ in range(3):
+        await asyncio.sleep(0)
     second.say(b"$3\r\nnew\r\n" * 3)
     assert await trip == [b"new"] * 3
 
@@ -184,6 +194,46 @@ async def test_a_connection_that_was_lost_between_two_trips_costs_none_of_them()
     second.say(b"$1\r\n2\r\n" * 3)
 
     assert await trip == [b"2"] * 3
+
+
+async def test_a_script_is_loaded_where_the_calls_go():
+    """An address may lead elsewhere meanwhile: a script that another Redis was told of is none that this one knows."""
+    driver = Driver()
+    trips = trips_of(driver)
+    trip, connection = await under_way(driver, trips)
+    connection.say(b"$1\r\n1\r\n" * 3)
+    await trip
+    connection.transport.written.clear()
+
+    for answer in (b"$2\r\nab\r\n", b"-NOPERM no\r\n"):
+        loading = asyncio.create_task(trips.load(SCRIPT))
+        await until(lambda: bool(connection.transport.written))
+        [said] = connection.transport.written
+        assert SCRIPT.source in said
+        connection.transport.written.clear()
+        connection.say(answer)
+        if answer.startswith(b"-"):
+            with pytest.raises(ResponseError, match="NOPERM"):
+                await loading
+        else:
+            await loading
+    assert (len(driver.connections), driver.loaded) == (1, [])
+
+
+async def test_a_redis_that_became_a_replica_is_left_and_its_name_asked_anew():
+    driver = Driver()
+    trips = trips_of(driver)
+    trip, replica = await under_way(driver, trips)
+    replica.say(b"$1\r\n1\r\n" * 2, b"-READONLY You can't write against a read only replica.\r\n")
+
+    assert str((await trip)[2]).startswith("READONLY")
+
+    assert not trips.connected
+    trip, primary = await under_way(driver, trips)
+    assert primary is not replica
+    primary.say(b"$1\r\n2\r\n" * 3)
+    assert await trip == [b"2"] * 3
+    assert trips.connected
 
 
 async def test_a_driver_that_hides_its_transport_makes_the_trips_itself():

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterable
 
 from holdfast.gateway.following import Following
+from holdfast.gateway.options import CHUNK_BYTES
+from holdfast.gateway.reading import FRAMES_PER_TURN, PAGE_BYTES_AS_ONE
 from holdfast.gateway.request import SubscriptionRequest
 from holdfast.gateway.wire import Wire
 from tests.gateway.fakes import SESSION
@@ -16,10 +18,10 @@ class Counted(Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.writes = 0
+        self.writes: list[int] = []  # bytes
 
     def write(self, data: bytes) -> None:
-        self.writes += 1
+        self.writes.append(len(data))
         super().write(data)
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
@@ -40,6 +42,11 @@ async def follow(world: World) -> tuple[Cycle, asyncio.Task[None]]:
     return connection, serving
 
 
+async def leave(connection: Cycle, following: asyncio.Task[None]) -> None:
+    connection.transport.closing = True
+    await finish(connection, following)
+
+
 async def test_a_backlog_of_pages_that_somebody_has_just_read_goes_out_in_one_write():
     world = make_world(check_s=1e9, heartbeat_s=1e9)
     world.tell(*["message.delta"] * 1_003)
@@ -50,7 +57,20 @@ async def test_a_backlog_of_pages_that_somebody_has_just_read_goes_out_in_one_wr
 
         assert later.ids() == first.ids() == list(range(1, 1_004))
         assert b"event: caught-up" in later.transport.written
-        assert (later.transport.writes, world.log.lines_asked) == (1, asked)
-        for connection, task in ((first, reading), (later, follows)):
-            connection.transport.closing = True
-            await finish(connection, task)
+        assert (len(later.transport.writes), world.log.lines_asked) == (1, asked)
+        await leave(first, reading)
+        await leave(later, follows)
+
+
+async def test_a_backlog_of_large_events_goes_out_in_writes_of_a_bounded_size():
+    """Whoever reads slowly holds what one turn took, and nobody else's events wait for longer than that takes."""
+    world = make_world(check_s=1e9, heartbeat_s=1e9)
+    world.tell(*["message.delta"] * 300, pad="x" * 10_000)
+    most = FRAMES_PER_TURN * PAGE_BYTES_AS_ONE + CHUNK_BYTES
+    async with world.hub:
+        connection, following = await follow(world)
+
+        assert connection.ids() == list(range(1, 301))
+        # What was still on its way to the first write is one turn's, as each later one is.
+        assert max(connection.transport.writes) <= most + 1_000
+        await leave(connection, following)

@@ -173,7 +173,7 @@ class Callers:
     async def _patiently(
         self, call: Callable[[], Awaitable[Answer]], *, but: type[HoldfastError] | None = None
     ) -> Answer:
-        """Repeat a call until it is answered; `but` is no answer to one of which an attempt had none.
+        """Repeat a call until it is answered. After an attempt without an answer, `but` is not taken for one either.
 
         That attempt may still be carried out when what refused the later one is over: a run that waits for an input
         of which nobody knows would keep its session from all others.

@@ -1,14 +1,14 @@
 """Round trips to Redis with calls of scripts: over a connection of their own, or the driver's way.
 
-The driver takes a connection from its pool, arms two timers and reads each answer with a coroutine of its own: 150 µs
-for an event that is alone on its way, and as many microseconds again for each ten that are with it. Here a trip is one
-write, one timer, and one call when the last answer is in.
+The driver takes a connection from its pool, arms two timers and reads each answer with a coroutine of its own. Here a
+trip is one write, one timer, and one call when the last answer is in: a tenth of a worker's CPU for each event.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -42,6 +42,7 @@ class LineTrips:
         self._connection: AbstractConnection | None = None
         self._line: Line | None = None
         self._hidden = False  # the driver doesn't show its transport
+        self._demoted = False  # Redis is a replica now
         self._due = 0
         self._answers: list[object] = []
         self._answered: asyncio.Future[None] | None = None
@@ -53,30 +54,21 @@ class LineTrips:
 
     async def make(self, calls: Sequence[Call]) -> Sequence[object]:
         """Make one round trip; an answer that is an error stands in its place. Raises what is in REDIS_ERRORS."""
-        if not self.connected:
-            await self._connect()
-        line = self._line
+        line = await self._connected_line()
         if line is None:
             return await self._otherwise.make(calls)
-        loop = asyncio.get_running_loop()
-        self._due, self._answers = len(calls), []
-        self._answered = loop.create_future()
-        limit = loop.call_later(self._answer_s, _too_late, self._answered)
-        try:
-            line.write(b"".join(map(packed, calls)))
-            await self._answered
-            return self._answers
-        except BaseException:
-            # Answers may still be on their way: nobody else may take them for theirs.
-            await self.close()
-            raise
-        finally:
-            limit.cancel()
-            self._answered = None
+        return await self._trip(line, b"".join(map(packed, calls)), len(calls))
 
     async def load(self, script: Script) -> None:
-        """Let Redis know a script."""
-        await self._otherwise.load(script)
+        """Let Redis know a script: the one at the end of this line, wherever others of this process lead to."""
+        line = await self._connected_line()
+        if line is None:
+            await self._otherwise.load(script)
+            return
+        command = hiredis.pack_command(("SCRIPT", "LOAD", script.source))  # pyright: ignore[reportArgumentType] - as in `packed`
+        [said] = await self._trip(line, command, 1)
+        if isinstance(said, Exception):
+            raise said
 
     async def close(self) -> None:
         """Drop the connection, whatever it is at; the next trip makes another."""
@@ -88,31 +80,61 @@ class LineTrips:
             with suppress(*REDIS_ERRORS):  # it is gone either way
                 await connection.disconnect(nowait=True)
 
-    async def _connect(self) -> None:
+    async def _trip(self, line: Line, sent: bytes, due: int) -> Sequence[object]:
+        loop = asyncio.get_running_loop()
+        self._due, self._answers = due, []
+        self._answered = loop.create_future()
+        limit = loop.call_later(self._answer_s, _too_late, self._answered)
+        try:
+            line.write(sent)
+            await self._answered
+        except BaseException:
+            # Answers may still be on their way: nobody else may take them for theirs.
+            await self.close()
+            raise
+        finally:
+            limit.cancel()
+            self._answered = None
+        if self._demoted:
+            # It was the primary. The same name may lead to its successor.
+            await self.close()
+        return self._answers
+
+    async def _connected_line(self) -> Line | None:
+        """Return the line, connected anew if need be; None where the driver hides its transport."""
+        if self.connected or self._hidden:
+            return self._line
         await self.close()
-        if self._hidden:
-            return
         connection = self._connection = self._make_connection()
         with cancel_kept():
             await connection.connect()
-        line = Line.take_over(connection, self._hear, refused=_refused)
+        line = Line.take_over(connection, self._hear, refused=self._refused)
         if line is None:
             self._hidden = True
             await self.close()
-            return
-        line.lost.add_done_callback(self._fail)
-        self._line = line
+            return None
+        line.lost.add_done_callback(partial(self._fail, line))
+        self._line, self._demoted = line, False
+        return line
 
     def _hear(self, replies: Sequence[Any]) -> None:
         self._answers += replies
-        if len(self._answers) > self._due or self._answered is None:
+        if len(self._answers) > self._due:
             raise InvalidResponse("Redis answered what nobody asked")
-        if len(self._answers) == self._due and not self._answered.done():
-            self._answered.set_result(None)
+        answered = self._answered
+        if len(self._answers) == self._due and answered and not answered.done():
+            answered.set_result(None)
 
-    def _fail(self, lost: asyncio.Future[None]) -> None:
+    def _refused(self, text: str) -> ResponseError:
+        if text.startswith("NOSCRIPT"):
+            return NoScriptError(text)
+        self._demoted = self._demoted or text.startswith("READONLY")
+        return ResponseError(text)
+
+    def _fail(self, line: Line, lost: asyncio.Future[None]) -> None:
         error = lost.exception()
-        if error is not None and self._answered is not None and not self._answered.done():
+        # The end of a line that was dropped comes a little later, and is nothing to the trips over its successor.
+        if line is self._line and error and self._answered and not self._answered.done():
             self._answered.set_exception(error)
 
 
@@ -156,10 +178,6 @@ async def _answer(connection: AbstractConnection) -> Any:
         return await connection.read_response(timeout=math.inf)
     except ResponseError as error:
         return error
-
-
-def _refused(text: str) -> ResponseError:
-    return NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text)
 
 
 def _too_late(answered: asyncio.Future[None]) -> None:

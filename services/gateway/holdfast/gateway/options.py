@@ -9,7 +9,8 @@ RING_EVENTS = 512
 # 1,000 hot sessions hold 0.5 GB at worst.
 RING_BYTES = 512 * 1024
 
-# One write: 650 ordinary events. With uvicorn's high-water mark of 64 KB a stalled reader holds at most 320 KB here.
+# One piece: 650 ordinary events. With uvicorn's high-water mark of 64 KB a stalled reader holds at most 320 KB of live
+# events here, and of pages what one turn takes (`reading`).
 CHUNK_BYTES = 256 * 1024
 
 # Pages of one moment are shared: 16 MiB = 80 ordinary pages, for 2 s, long enough for a wave of reconnects.

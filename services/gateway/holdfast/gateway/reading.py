@@ -22,9 +22,11 @@ from holdfast.gateway.sift import sift
 # long replay to one would otherwise freeze the process.
 FRAMES_PER_TURN = 50
 
-# A page's frames were joined for everybody who reads it: so many of them cost this client what one does that it looks
-# at itself. Two pages of 500 and what came after them go out in one turn, so in one write; 1,250 frames at most.
+# A page's frames were joined for everybody who reads it: so many of them, or so many bytes, cost this client what one
+# does that it looks at itself. Two pages of 500 and what came after them go out in one turn, so in one write: 50 × 8
+# KiB and the piece of 256 KiB that passes them are 656 KiB at most, mostly shared with whoever else reads the same.
 PAGE_FRAMES_AS_ONE = 25
+PAGE_BYTES_AS_ONE = 8 * 1024
 
 # How a session's status ends a stream that has everything.
 _STATUS_ENDINGS = {
@@ -201,7 +203,8 @@ class Reading:
             self._turned += 1
             said.append(self.position.take(piece))
             events = piece.events
-            self.examined += -(-events // PAGE_FRAMES_AS_ONE)
+            of_bytes = len(piece.frames) // PAGE_BYTES_AS_ONE
+            self.examined += max(1 + of_bytes, -(-events // PAGE_FRAMES_AS_ONE))
         if self._turned < len(leaf.pieces):
             return events, None
         self.position.account(leaf.through)
