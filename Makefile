@@ -61,7 +61,7 @@ faults-long: $(DEV) ## what is too long for CI (twenty minutes); HOLDFAST_FAULTS
 simulate: $(DEV) ## go on with the million simulated schedules; ARGS="--seconds 3600"
 	$(PY) -m tests.simulation --seeds 0:1000000 --jobs $(WORKERS) --state docs/proof/simulation.json $(ARGS)
 
-bench: $(DEV) ## Holdfast beside nchan and a tutorial's gateway: ratios (ten minutes); ARGS="--load storm"
+bench: $(DEV) ## Holdfast beside nchan and a tutorial's gateway: ratios (a quarter of an hour); ARGS="--load storm"
 	$(PY) -m bench $(ARGS)
 
 bench-full: $(DEV) ## the same, four times as long and seven rounds
