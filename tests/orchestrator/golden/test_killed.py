@@ -15,6 +15,7 @@ from langgraph.errors import NodeCancelledError
 from holdfast.events.errors import StoreUnavailable
 from holdfast.events.fold import fold
 from holdfast.events.store import RunStatus, SessionBatch, Store, Ticket
+from holdfast.orchestrator.session_log import Fenced
 from tests.orchestrator.golden import story
 from tests.orchestrator.golden.stages import Stage
 from tests.orchestrator.harness import World, types, until
@@ -37,12 +38,15 @@ _STREAMS = frozenset({"message", "reasoning", "llm"})
 
 @pytest.fixture(autouse=True)
 async def _dead_tasks_tell_nobody() -> AsyncIterator[None]:
-    """A killed process is gone; here LangGraph still notes that its tasks were cancelled, for nobody who asks."""
+    """A killed process is gone; here LangGraph still notes that its tasks were cancelled, for nobody who asks.
+
+    Or that what they were about to save was refused, as it must be: the session has gone on without them.
+    """
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
 
     def heed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), NodeCancelledError):
+        if not isinstance(context.get("exception"), NodeCancelledError | Fenced):
             (before or asyncio.AbstractEventLoop.default_exception_handler)(loop, context)
 
     loop.set_exception_handler(heed)
