@@ -36,7 +36,7 @@ async def drip(ctx, pace: Pace) -> int:  # type: ignore[no-untyped-def]
     pad = "x" * pace.pad
     for i in range(pace.events):
         late_ns = begin + i * pace.every_us * 1000 - time.monotonic_ns()
-        if pace.every_us and late_ns > 0:
+        if late_ns > 0:
             await asyncio.sleep(late_ns / 1e9)
         await ctx.emit(Drop(n=i + 1, t=time.monotonic_ns(), pad=pad))
     return pace.events
