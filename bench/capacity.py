@@ -255,8 +255,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if field.name != "clients":
             option = f"--{field.name.replace('_', '-')}"
             parser.add_argument(option, type=float, default=field.default)
-    parser.add_argument("--cost", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--ceiling", action="append", default=[], metavar="NAME=VALUE")
+    for word, kind in (("--cost", Costs), ("--ceiling", Ceilings)):
+        names = ", ".join(field.name for field in fields(kind))
+        parser.add_argument(
+            word, action="append", default=[], metavar="NAME=VALUE", help=f"repeatable; {names}"
+        )
     parser.add_argument("--markdown", action="store_true", help="as docs/scaling.md has it")
     given = parser.parse_args(argv)
     try:
@@ -265,7 +268,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     shared = {f.name: getattr(given, f.name) for f in fields(Load) if f.name != "clients"}
-    loads = [Load(clients=float(one), **shared) for one in given.clients.split(",")]
+    try:
+        loads = [Load(clients=float(one), **shared) for one in given.clients.split(",")]
+    except ValueError:
+        parser.error("--clients is a number, or several with commas between them: 1e4,1e5")
     if given.markdown:
         print(markdown(loads, costs, ceilings), end="")
         return 0

@@ -64,3 +64,11 @@ def test_a_cost_that_there_is_none_of_is_told(capsys: pytest.CaptureFixture[str]
         main(["--cost", "gateway_speed=1"])
 
     assert "there is no 'gateway_speed'" in capsys.readouterr().err
+
+
+def test_a_number_of_clients_that_is_none_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--clients", "many"])
+
+    assert ended.value.code == 2
+    assert "--clients is a number" in capsys.readouterr().err
