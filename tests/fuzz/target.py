@@ -23,6 +23,7 @@ from holdfast.events.catalog.message import MessageCompleted, MessageDelta, Mess
 from holdfast.events.catalog.run import InputRequested, RunCompleted, RunStarted
 from holdfast.events.store import RunStatus
 from holdfast.gateway import limits, protocol
+from holdfast.gateway.wire import WIRE
 from tests.gateway.http.conftest import WORKFLOWS, Served, serving, settings_for_tests
 
 # Half-sent requests are cases, too: as shipped each of them would take 10 or 15 s.
@@ -108,6 +109,9 @@ class Cut:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # A bare connection would go past this.
+        offered = {k: v for k, v in (scope.get("extensions") or {}).items() if k != WIRE}
+        scope = {**scope, "extensions": offered}
         begun = is_open = False
 
         async def receive_cut() -> Message:
