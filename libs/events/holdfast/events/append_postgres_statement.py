@@ -25,19 +25,21 @@ from holdfast.events.store import (
 
 # Numbers and times come as text, one literal for a whole column: the driver would look at each of them by itself, at
 # 0.2 to 1 µs a look, and Postgres reads the literal at a tenth of that.
-_HEADS = """unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[],
+_HEADS = """unnest((select $1::text)::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::int[],
                   $5::text::bigint[], $6::text::bigint[])
              as h (session, epoch, expected, n, published, last_us)"""
 
 # Few appends have effects, and few of those change the session's own state.
 _UNCHANGED = f"select h.*, null::text as status, null::bigint as min_seq from {_HEADS}"
 _CHANGED = f"""select h.*, x.status, x.min_seq from {_HEADS}
-      left join unnest($17::bigint[], $18::text[], $19::bigint[]) as x (session, status, min_seq)
+      left join unnest((select $17::bigint[]), $18::text[], $19::bigint[]) as x (session, status, min_seq)
              on x.session = h.session"""
 
-# One plan is right whatever the arrays hold, so that Postgres need not make one for each commit: sessions are found by
-# their key, one by one, and `in (...) is true` is a look into a hash table, where a join of two things of unknown size
-# may become a loop in a loop. Microseconds since 1970 are exact, as doubles are up to the year 2255.
+# One plan is right whatever the arrays hold: sessions are found by their key, one by one, and `in (...) is true` is a
+# look into a hash table, where a join of two things of unknown size may become a loop in a loop. Where Postgres thinks
+# that an array's length is worth knowing it would all the same make a plan for each commit, which takes it as long as
+# the commit itself; so the first array of each is a sub-select, which it doesn't look into. Microseconds since 1970 are
+# exact, as doubles are up to the year 2255.
 _BATCHES = """
 with locked as (
     select b.* from ({heads}) as b join sessions s on s.id = b.session order by s.id for no key update of s
@@ -59,7 +61,7 @@ with locked as (
     insert into events (session, seq, event_id, run_id, key, epoch, type, schema_v, ts, body)
     select e.session, e.seq, e.event_id, e.run_id, e.key, e.epoch, e.type, e.schema_v,
            timestamptz 'epoch' + e.us * interval '1 microsecond', e.body
-      from unnest($7::text::bigint[], $8::text::bigint[], $9::uuid[], $10::text[], $11::text[], $12::text[],
+      from unnest((select $7::text)::bigint[], $8::text::bigint[], $9::uuid[], $10::text[], $11::text[], $12::text[],
                   $13::text::smallint[], $14::text::bigint[], $15::bytea[], $16::text::bigint[])
            as e (session, seq, event_id, run_id, key, type, schema_v, us, body, epoch)
      where (e.session in (select id from u)) is true
@@ -68,7 +70,7 @@ with locked as (
 _EFFECTS = """, sr as (
     insert into step_results (run_id, key, body)
     select x.run_id, x.key, x.body
-      from unnest($20::bigint[], $21::text[], $22::text[], $23::bytea[]) as x (session, run_id, key, body)
+      from unnest((select $20::bigint[]), $21::text[], $22::text[], $23::bytea[]) as x (session, run_id, key, body)
      where (x.session in (select id from u)) is true
         on conflict do nothing
  returning run_id
@@ -87,7 +89,7 @@ _EFFECTS = """, sr as (
            started_at = case when x.starts then coalesce(r.started_at, clock_timestamp()) else r.started_at end,
            ended_at = case when x.status in ('completed', 'failed', 'cancelled') then clock_timestamp()
                            else r.ended_at end
-      from unnest($24::bigint[], $25::text[], $26::text[], $27::json[], $28::float8[], $29::int[],
+      from unnest((select $24::bigint[]), $25::text[], $26::text[], $27::json[], $28::float8[], $29::int[],
                   $30::text[], $31::bool[])
            as x (session, run_id, status, waiting, due_in_s, attempts, workflow_v, starts)
      -- A run that has ended stays as it ended, whatever its writer believes.
@@ -95,12 +97,13 @@ _EFFECTS = """, sr as (
        and r.status not in ('completed', 'failed', 'cancelled')
 ), c as (
     update commands c set state = x.state
-      from unnest($32::bigint[], $33::text[], $34::text[]) as x (session, command_id, state)
+      from unnest((select $32::bigint[]), $33::text[], $34::text[]) as x (session, command_id, state)
      where c.command_id = x.command_id and c.session = x.session and (x.session in (select id from u)) is true
 )"""
 
 _REFUSED = """
-select b.session from unnest($1::text::bigint[]) as b (session) where (b.session in (select id from u)) is not true
+select b.session from unnest((select $1::text)::bigint[]) as b (session)
+ where (b.session in (select id from u)) is not true
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,10 +16,11 @@ from holdfast.events.rows_postgres import look_at, open_commands, open_runs
 from holdfast.events.store import Claim, Journal, Look, Run, SessionStatus
 
 # Passes over rows that somebody holds: one that is stuck must not cost all others their leases. Whether such a
-# session still stands is read without its lock; an epoch that was seen to be another's never comes back.
+# session still stands is read without its lock; an epoch that was seen to be another's never comes back. Sub-selects
+# here and below keep Postgres from planning each call anew (see `rows_postgres`).
 _RENEW = """
 with b as (
-    select * from unnest($2::bigint[], $3::bigint[]) as b (session, epoch)
+    select * from unnest((select $2::bigint[]), $3::bigint[]) as b (session, epoch)
 ), locked as (
     select s.id from sessions s join b on b.session = s.id
      where s.epoch = b.epoch and s.owner = $1
@@ -41,7 +42,7 @@ _RENEW_PAUSE_S = 0.05
 
 _RELEASE = """
 with b as (
-    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as b (session, epoch, published)
+    select * from unnest((select $1::bigint[]), $2::bigint[], $3::bigint[]) as b (session, epoch, published)
 ), locked as (
     select s.id from sessions s join b on b.session = s.id order by s.id for update of s
 )
@@ -69,7 +70,7 @@ select id, published_seq, next_seq - 1 from sessions
 # for a second, and one of them, perhaps an append, would be thrown out.
 _PUBLISHED = """
 with b as (
-    select * from unnest($1::bigint[], $2::bigint[]) as b (session, published)
+    select * from unnest((select $1::bigint[]), $2::bigint[]) as b (session, published)
 ), locked as (
     select s.id from sessions s join b on b.session = s.id order by s.id for no key update of s
 )

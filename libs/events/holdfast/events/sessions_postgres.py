@@ -84,7 +84,7 @@ async def locate_sessions(
     known = [name for name in names if storable(name[0]) and storable(name[1])]
     rows = await connection.fetch(
         """select s.tenant, s.session_id, s.id, s.status
-             from unnest($1::text[], $2::text[]) as w (tenant, session_id)
+             from unnest((select $1::text[]), $2::text[]) as w (tenant, session_id)
              join sessions s using (tenant, session_id)""",
         [tenant for tenant, _ in known],
         [session_id for _, session_id in known],
