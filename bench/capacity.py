@@ -1,4 +1,4 @@
-"""`python -m bench.capacity --clients 1e6`: what so many clients need, from costs that were measured here.
+"""`python -m bench.capacity --clients 1e6`: what so many clients need, from what `bench.costs` measured here.
 
 A model on paper: it multiplies and adds. It tells what breaks first and what to buy more of; it does not know your
 network, your disks or your events, so put your own numbers in (`--help`; `--cost NAME=VALUE` for what you measured).
@@ -9,74 +9,46 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.costs.kept import Costs, meanings, measured_on
 from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
-from holdfast.orchestrator.recorder import COMMITS
-
-# When the costs below were measured: on two cores of an AMD EPYC, shared with other work, so nearer their worst.
-MEASURED = "2026-11-21"
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What one thing takes: CPU in µs, memory and disk in bytes. `python -m bench`, `bench.curve`, `bench.idle`."""
-
-    gateway_take_us: float = (
-        25.0  # an event taken in, once for each gateway that has readers of its session
-    )
-    gateway_write_us: float = 5.5  # one event to one reader, when they come one by one
-    gateway_connect_us: float = 550.0  # a connect, to its first event
-    gateway_pulse_us: float = 2.0  # a session's share of a head check
-    gateway_stream_bytes: float = 4_000.0  # an idle connection, the kernel's buffers aside
-    gateway_session_bytes: float = 4_000.0  # a watched session with an empty ring
-    redis_publish_us: float = 6.0  # one event, in a call of one
-    redis_wake_us: float = 1.7  # on top for each gateway that hears of it
-    redis_event_bytes: float = 300.0  # in a window
-    redis_channel_bytes: float = 232.0  # a subscription of one gateway to one session
-    postgres_event_us: float = 50.0  # one event at small commits; 24 at large ones
-    postgres_pulse_us: float = 7.6  # one session in a head check
-    postgres_wal_bytes: float = 944.0  # of one event
-    postgres_event_bytes: float = 650.0  # on disk, indexes included
-    worker_event_us: float = 90.0  # one event at small commits; 39 at large ones
-    worker_statements: float = 9.6  # a second, of a worker with nothing to do
-    gateway_statements: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
     """What one instance of each is trusted with."""
 
-    busy: float = 0.6  # of a core, so that a wave or a lost neighbour finds room
-    streams: int = 10_000  # of a gateway process (HOLDFAST_STREAMS_MAX)
-    sessions_owned: int = 200  # of a worker process (HOLDFAST_SESSIONS_MAX)
-    redis_cores: float = 1.0  # it runs commands in one thread
-    redis_gb: float = 32.0
-    postgres_cores: float = 32.0
-    postgres_wal_mb_s: float = 200.0
-    postgres_commits: float = (
-        15_000.0  # what ten connections got out of one disk, a commit for each event
-    )
-    postgres_connections: int = 1_000
+    busy: Annotated[float, "of a core, so that a wave or a lost neighbour finds room"] = 0.6
+    streams: Annotated[int, "of a gateway process (HOLDFAST_STREAMS_MAX)"] = 10_000
+    sessions_owned: Annotated[int, "of a worker process (HOLDFAST_SESSIONS_MAX)"] = 200
+    redis_cores: Annotated[float, "it runs commands in one thread"] = 1.0
+    redis_gb: Annotated[float, "of one Redis"] = 32.0
+    postgres_cores: Annotated[float, "of one Postgres"] = 32.0
+    postgres_wal_mb_s: Annotated[float, "what its disk takes"] = 200.0
+    postgres_commits: Annotated[
+        float, "a second: what ten connections got out of one disk, a commit for each event"
+    ] = 15_000.0
+    postgres_connections: Annotated[int, "of one Postgres"] = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is asked of the deployment."""
 
-    clients: float = 10_000
-    clients_per_session: float = 1.0
-    active: float = 0.1  # share of the watched sessions with a run at work
-    events_per_s: float = 2.0  # of an active session, deltas gathered
-    event_bytes: float = 230.0
-    connects_per_client_hour: float = 6.0  # phones that sleep, networks that change
-    wave_s: float = 30.0  # in which everybody has to be back when everybody was cut off
-    window_events: float = 500.0  # of an active session, in Redis
-    retention_days: float = 30.0
-    check_s: float = 2.5  # between two head checks
-    heartbeat_s: float = 15.0
+    clients: Annotated[float, "how many"] = 10_000
+    clients_per_session: Annotated[float, "readers of each session"] = 1.0
+    active: Annotated[float, "share of the watched sessions with a run at work"] = 0.1
+    events_per_s: Annotated[float, "of an active session, deltas gathered"] = 2.0
+    connects_per_client_hour: Annotated[float, "phones that sleep, networks that change"] = 6.0
+    wave_s: Annotated[float, "in which all have to be back when all were cut off"] = 30.0
+    window_events: Annotated[float, "kept in Redis of an active session"] = 500.0
+    retention_days: Annotated[float, "until a session is erased"] = 30.0
+    check_s: Annotated[float, "between two head checks of a gateway"] = 2.5
+    heartbeat_s: Annotated[float, "between two heartbeats to an idle client"] = 15.0
 
     @property
     def sessions(self) -> float:
@@ -125,9 +97,6 @@ class Need:
         return sorted(shares.items(), key=lambda share: -share[1])
 
 
-# While a worker's commits in flight last, what comes gathers for the next one.
-COMMIT_S = 0.002
-
 # More gateways watch more of the same sessions, which needs more gateways: each round adds less than the one before.
 SETTLING_ROUNDS = 20
 
@@ -162,15 +131,18 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
         _up(load.clients / ceilings.streams),
     )
     active_sessions = load.sessions * load.active
-    worker_cores = events * costs.worker_event_us / 1e6
-    workers = max(_up(worker_cores / ceilings.busy), _up(active_sessions / ceilings.sessions_owned))
-    redis_cores = events * (costs.redis_publish_us + hearing * costs.redis_wake_us) / 1e6
+    workers, commits = _workers(load, costs, ceilings)
+    worker_cores = (commits * costs.worker_commit_us + events * costs.worker_event_us) / 1e6
+    redis_cores = (
+        commits * costs.redis_trip_us
+        + events * (costs.redis_publish_us + hearing * costs.redis_wake_us)
+    ) / 1e6
     redis_gb = (
         active_sessions * load.window_events * costs.redis_event_bytes
         + watched * costs.redis_channel_bytes
     ) / 1e9
     pulse_cores = watched / load.check_s * costs.postgres_pulse_us / 1e6
-    each = events / workers
+    postgres_us = commits * costs.postgres_commit_us + events * costs.postgres_event_us
     return Need(
         events=events,
         deliveries=deliveries,
@@ -190,14 +162,27 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
         ),
         redis_cores=redis_cores,
         redis_gb=redis_gb,
-        postgres_cores=events * costs.postgres_event_us / 1e6 + pulse_cores,
+        postgres_cores=postgres_us / 1e6 + pulse_cores,
         pulse_cores=pulse_cores,
-        commits=workers * each / (1 + each * COMMIT_S / COMMITS),
-        wal_mb_s=events * costs.postgres_wal_bytes / 1e6,
+        commits=commits,
+        wal_mb_s=(commits * costs.postgres_wal_commit_bytes + events * costs.postgres_wal_bytes)
+        / 1e6,
         disk_gb=events * 86_400 * load.retention_days * costs.postgres_event_bytes / 1e9,
         connections=more * GATEWAY_CONNECTIONS + workers * WORKER_CONNECTIONS,
         idle_statements=more * costs.gateway_statements + workers * costs.worker_statements,
     )
+
+
+def _workers(load: Load, costs: Costs, ceilings: Ceilings) -> tuple[int, float]:
+    """Return how many workers, and how often they commit: one with more to write commits more in each."""
+    workers = _up(load.sessions * load.active / ceilings.sessions_owned)
+    while True:
+        each = load.events / workers
+        commits = each / (1 + each * costs.gather_s)
+        busy = (commits * costs.worker_commit_us + each * costs.worker_event_us) / 1e6
+        if busy <= ceilings.busy:
+            return workers, workers * commits
+        workers = max(workers + 1, _up(workers * busy / ceilings.busy))
 
 
 def _up(value: float) -> int:
@@ -249,21 +234,30 @@ def markdown(loads: Sequence[Load], costs: Costs, ceilings: Ceilings) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.capacity", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.capacity",
+        description=__doc__,
+        epilog=_named(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--clients", default="1e4,1e5,1e6", help="how many, separated by commas")
+    meaning = meanings(Load)
     for field in fields(Load):
         if field.name != "clients":
-            option = f"--{field.name.replace('_', '-')}"
-            parser.add_argument(option, type=float, default=field.default)
-    for word, kind in (("--cost", Costs), ("--ceiling", Ceilings)):
-        names = ", ".join(field.name for field in fields(kind))
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=float,
+                default=field.default,
+                help=f"{meaning[field.name]} (%(default)g)",
+            )
+    for word in ("--cost", "--ceiling"):
         parser.add_argument(
-            word, action="append", default=[], metavar="NAME=VALUE", help=f"repeatable; {names}"
+            word, action="append", default=[], metavar="NAME=VALUE", help="repeatable; names below"
         )
     parser.add_argument("--markdown", action="store_true", help="as docs/scaling.md has it")
     given = parser.parse_args(argv)
     try:
-        costs = replace(Costs(), **_changed(Costs, given.cost))
+        costs = replace(Costs.measured(), **_changed(Costs, given.cost))
         ceilings = replace(Ceilings(), **_changed(Ceilings, given.ceiling))
     except ValueError as error:
         parser.error(str(error))
@@ -275,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.markdown:
         print(markdown(loads, costs, ceilings), end="")
         return 0
-    table = Table(caption=f"costs measured {MEASURED} on two shared cores; docs/scaling.md")
+    table = Table(caption=f"costs {measured_on()}; docs/scaling.md")
     table.add_column("clients")
     for load in loads:
         table.add_column(f"{load.clients:,.0f}", justify="right")
@@ -283,6 +277,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
     return 0
+
+
+def _named() -> str:
+    """Return what `--cost` and `--ceiling` can change, and what each is now."""
+    lines: list[str] = []
+    for title, now in (("costs", Costs.measured()), ("ceilings", Ceilings())):
+        lines.append(f"{title}:")
+        for name, meaning in meanings(type(now)).items():
+            lines.append(f"  {name:<26}{getattr(now, name):>12,.6g}  {meaning}")
+    return "\n".join(lines)
 
 
 def _changed(kind: type[Costs] | type[Ceilings], words: Sequence[str]) -> dict[str, float]:

@@ -197,6 +197,31 @@ def measure(
         return pair.measured(seconds)
 
 
+def alone(
+    work: Path,
+    *,
+    sessions: int = SESSIONS,
+    active: int = ACTIVE,
+    seconds: float = SECONDS,
+    every_ms: float = SILENCE_MS,
+) -> list[Idle]:
+    """Measure over servers of its own, in a folder of its own."""
+    work.chmod(0o755)
+    with ExitStack() as stack:
+        redis = stack.enter_context(_running(redis_server(work / "redis")))
+        postgres = stack.enter_context(_running(postgres_server(work / "postgres")))
+        asyncio.run(migrate(postgres))
+        return measure(
+            postgres,
+            redis,
+            work,
+            sessions=sessions,
+            active=active,
+            seconds=seconds,
+            every_ms=every_ms,
+        )
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.idle", description=__doc__)
@@ -207,16 +232,9 @@ def main() -> int:
         "--every-ms", type=float, default=SILENCE_MS, help="between two events of a run"
     )
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="holdfast-idle-") as folder, ExitStack() as stack:
-        work = Path(folder)
-        work.chmod(0o755)
-        redis = stack.enter_context(_running(redis_server(work / "redis")))
-        postgres = stack.enter_context(_running(postgres_server(work / "postgres")))
-        asyncio.run(migrate(postgres))
-        found = measure(
-            postgres,
-            redis,
-            work,
+    with tempfile.TemporaryDirectory(prefix="holdfast-idle-") as folder:
+        found = alone(
+            Path(folder),
             sessions=asked.sessions,
             active=asked.active,
             seconds=asked.seconds,

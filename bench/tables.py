@@ -68,7 +68,13 @@ def rows(found: Found) -> list[list[str]]:
                     f"{BY[By(field)]} {three(ratios(ours, figures, field), 'x')}"
                     for field in load["by"]
                 )
-            medians = [_short(_middle(field, figures[field])) for field in HEADINGS]
+            medians = [
+                # Only where connections are what is measured.
+                ""
+                if field == By.MEMORY and field not in load["by"]
+                else _short(_middle(field, figures[field]))
+                for field in HEADINGS
+            ]
             cells.append([name, who, *medians, compared])
     return cells
 

@@ -1,5 +1,6 @@
 """Holdfast as it ships: `holdfast dev` with one gateway and one worker, everything switched on."""
 
+import asyncio
 import concurrent.futures
 import json
 import time
@@ -13,6 +14,7 @@ from bench.contenders.contender import Pace
 from bench.rig.clocks import pin
 from holdfast.local.postgres_server import DATABASE, USER
 from tests.e2e.stack import Stack
+from tests.past import give_past
 
 DRIP = Path(__file__).parents[1] / "drip.py"
 
@@ -32,7 +34,7 @@ ASKING = 16
 
 
 class Holdfast:
-    """The whole stack; the gateway has core 0 to itself, everybody else shares core 1."""
+    """The whole stack over a log with a past; the gateway has core 0 to itself, everybody else shares core 1."""
 
     name = "holdfast"
 
@@ -44,6 +46,7 @@ class Holdfast:
         self._http = httpx2.Client(base_url=self._stack.url, timeout=60)
         self._runs: list[str] = []
         self._windows: dict[str, str] = {}
+        asyncio.run(give_past(self.database_url))
         if pinned:
             pin([entry["pid"] for entry in self._stack.processes().values()], 1)
             pin(self.pids, 0)

@@ -37,9 +37,14 @@ def machine() -> dict[str, Any]:
             "redis": _number(_said("redis-server", "--version")),
             "nginx": _number(_said("nginx", "-v")),
             "nchan": _number(_said("dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan")),
-            **{name: importlib.metadata.version(name) for name in PACKAGES if _has(name)},
+            **{_shown(name): importlib.metadata.version(name) for name in PACKAGES if _has(name)},
         },
     }
+
+
+def _shown(package: str) -> str:
+    # The driver and its server have one name.
+    return "redis-py" if package == "redis" else package
 
 
 def _has(package: str) -> bool:

@@ -10,6 +10,7 @@ from bench.rig.clocks import family, pin
 from holdfast.events.migrate import migrate
 from holdfast.local.ladder import postgres_server, redis_server
 from holdfast.local.server import Server
+from tests.past import give_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,21 @@ class Servers:
 
 @contextmanager
 def servers(place: Path) -> Generator[Servers]:
-    """Start them with a migrated log; stop them in the end."""
+    """Start them with a log that has a past; stop them in the end."""
     place.chmod(0o755)  # Postgres may run as somebody else
     postgres, redis = postgres_server(place / "postgres"), redis_server(place / "redis")
     try:
         postgres.start()
         redis.start()
-        asyncio.run(migrate(postgres.url))
+        asyncio.run(_prepared(postgres.url))
         # Backends are forked from the postmaster, and so is where they run.
         pin([pid for pid in (postgres.pid, redis.pid) if pid], 0)
         yield Servers(postgres, redis)
     finally:
         redis.stop()
         postgres.stop()
+
+
+async def _prepared(database_url: str) -> None:
+    await migrate(database_url)
+    await give_past(database_url)

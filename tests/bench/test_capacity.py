@@ -5,28 +5,53 @@ from pathlib import Path
 
 import pytest
 
-from bench.capacity import MEASURED, Ceilings, Costs, Load, main, markdown, needed
+from bench.capacity import Ceilings, Load, main, markdown, needed
+from bench.costs.kept import Costs, measured_on
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 SIZES = (1e4, 1e5, 1e6)
+COSTS = Costs.measured()
 
 
 def test_the_page_has_the_models_own_table():
     """Costs are measured anew, and a page that is older than they are misleads."""
-    table = markdown([Load(clients=clients) for clients in SIZES], Costs(), Ceilings())
+    table = markdown([Load(clients=clients) for clients in SIZES], COSTS, Ceilings())
 
     page = PAGE.read_text()
     assert table in page, (
         "put the output of `python -m bench.capacity --markdown` into docs/scaling.md"
     )
-    assert MEASURED in page
+    assert measured_on() in page
 
 
 def test_one_reader_of_each_session_is_heard_by_one_gateway():
-    need = needed(Load(clients=1000, active=1.0, events_per_s=1.0), Costs(), Ceilings())
+    costs = replace(COSTS, redis_trip_us=0.0, redis_publish_us=6.0, redis_wake_us=1.7)
+    need = needed(Load(clients=1000, active=1.0, events_per_s=1.0), costs, Ceilings())
 
     assert (need.events, need.deliveries) == (1000, 1000)
     assert need.redis_cores == pytest.approx(1000 * (6.0 + 1.7) / 1e6)
+
+
+def test_a_worker_commits_at_every_event_until_they_come_faster_than_it_commits():
+    one = Load(clients=1, active=1.0, events_per_s=1.0)
+    costs = replace(COSTS, gather_s=0.002)
+
+    slow, fast = (
+        needed(replace(one, events_per_s=rate), costs, Ceilings(busy=1e9)) for rate in (1, 1e6)
+    )
+
+    assert slow.commits == pytest.approx(1, rel=0.01)
+    assert fast.commits == pytest.approx(500, rel=0.01)
+
+
+def test_workers_are_as_many_as_their_commits_and_events_need():
+    busy = Load(clients=100, active=1.0, events_per_s=100.0)
+    costs = replace(COSTS, gather_s=0.0, worker_commit_us=500.0, worker_event_us=40.0)
+
+    need = needed(busy, costs, Ceilings(busy=0.6))
+
+    assert need.worker_cores == pytest.approx(10_000 * 540 / 1e6)
+    assert need.workers == 9  # of 0.6 of a core
 
 
 def test_a_crowd_around_one_session_costs_writes_and_hardly_anything_else():
@@ -34,7 +59,7 @@ def test_a_crowd_around_one_session_costs_writes_and_hardly_anything_else():
     crowd = Load(clients=100_000, clients_per_session=1000, active=1.0, events_per_s=1.0)
     alone = replace(crowd, clients=100, clients_per_session=1)
 
-    of_crowd, of_alone = (needed(load, Costs(), Ceilings()) for load in (crowd, alone))
+    of_crowd, of_alone = (needed(load, COSTS, Ceilings()) for load in (crowd, alone))
 
     assert of_crowd.deliveries == 1000 * of_alone.deliveries
     assert of_crowd.events == of_alone.events
@@ -45,7 +70,7 @@ def test_a_crowd_around_one_session_costs_writes_and_hardly_anything_else():
 
 @pytest.mark.parametrize("clients", SIZES)
 def test_nothing_gets_less_with_more_clients(clients: float):
-    fewer, more = (needed(Load(clients=n), Costs(), Ceilings()) for n in (clients, 2 * clients))
+    fewer, more = (needed(Load(clients=n), COSTS, Ceilings()) for n in (clients, 2 * clients))
 
     for name in type(fewer).__slots__:
         if name != "wave_seconds":

@@ -2,7 +2,6 @@
 
 # pyright: reportPrivateUsage=false
 
-import asyncpg
 import pytest
 
 from holdfast.events.commands import CommandState
@@ -10,14 +9,13 @@ from holdfast.events.pool_postgres import acquired
 from holdfast.events.store import CommandDone, Quiet, RunChange, RunStatus, StepResult, Stretch
 from holdfast.events.store_postgres import PostgresStore, open_store
 from tests.factories import TENANT, ask_run, claim_one, delta, owned_session, running
+from tests.past import give_past
 
 pytestmark = pytest.mark.postgres
 
 # Postgres makes a plan for the very arguments five times before it compares what that brings.
 COMPARED_AFTER = 5
 TIMES = 30
-
-SESSIONS, EVENTS = 10_000, 10
 
 
 async def planned_anew(store: PostgresStore) -> dict[str, int]:
@@ -30,27 +28,8 @@ async def planned_anew(store: PostgresStore) -> dict[str, int]:
     return {row["statement"][:200]: row["custom_plans"] for row in rows}
 
 
-async def filled(database_url: str) -> None:
-    """Give the log a past, and let Postgres know its tables, as it does by itself after a minute of work.
-
-    Of an empty log Postgres knows nothing: any plan is as good as another, and the first one stays.
-    """
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(
-        f"""insert into sessions (tenant, session_id, next_seq, published_seq)
-            select 'past', 'past-' || n, {EVENTS + 1}, {EVENTS} from generate_series(1, {SESSIONS}) n"""
-    )
-    await connection.execute(
-        f"""insert into events (session, seq, event_id, epoch, type, schema_v, ts, body)
-            select s.id, n, gen_random_uuid(), 1, 'message.delta', 1, now(), '{{}}'
-              from sessions s cross join generate_series(1, {EVENTS}) n"""
-    )
-    await connection.execute("analyze")
-    await connection.close()
-
-
 async def test_nothing_that_is_done_all_the_time_is_planned_each_time(database_url: str):
-    await filled(database_url)
+    await give_past(database_url)
     store = await open_store(database_url, pool_max=1)
     try:
         owner = await owned_session(store)

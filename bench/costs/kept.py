@@ -1,0 +1,65 @@
+"""The costs by name, with what each is of, and the file in which the last measured ones are kept."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+MEASURED = Path(__file__).with_name("measured.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one thing takes: CPU in µs, memory and disk in bytes, of one machine (`python -m bench.costs`)."""
+
+    gateway_take_us: Annotated[
+        float, "an event taken in, once for each gateway that has readers of its session"
+    ]
+    gateway_write_us: Annotated[float, "an event to one reader"]
+    gateway_connect_us: Annotated[float, "a connect to a session nobody watches, with its page"]
+    gateway_pulse_us: Annotated[float, "a watched session's share of a head check"]
+    gateway_stream_bytes: Annotated[float, "an idle connection, without the kernel's buffers"]
+    gateway_session_bytes: Annotated[float, "a watched session, without its connections"]
+    gateway_statements: Annotated[float, "statements a second, of a gateway with nothing to do"]
+    worker_commit_us: Annotated[float, "a commit, of its worker"]
+    worker_event_us: Annotated[float, "an event in it, without the workflow's own work"]
+    worker_statements: Annotated[float, "statements a second, of a worker with nothing to do"]
+    gather_s: Annotated[float, "what comes within this goes with a worker's next commit"]
+    redis_trip_us: Annotated[float, "a worker's round trip, one for each commit"]
+    redis_publish_us: Annotated[float, "an event in it"]
+    redis_wake_us: Annotated[float, "on top for each gateway that hears of it"]
+    redis_event_bytes: Annotated[float, "an event in a window"]
+    redis_channel_bytes: Annotated[float, "a gateway's subscription to a session"]
+    postgres_commit_us: Annotated[float, "a commit, of Postgres"]
+    postgres_event_us: Annotated[float, "an event in it"]
+    postgres_pulse_us: Annotated[float, "a watched session's share of a head check"]
+    postgres_wal_commit_bytes: Annotated[float, "WAL of a commit"]
+    postgres_wal_bytes: Annotated[float, "WAL of an event in it"]
+    postgres_event_bytes: Annotated[float, "an event on disk, indexes included"]
+
+    @classmethod
+    def measured(cls) -> "Costs":
+        """Return the last ones that were measured and kept."""
+        kept = _kept()["costs"]
+        return cls(**{field.name: kept[field.name] for field in fields(cls)})
+
+    def as_dict(self) -> dict[str, float]:
+        """Return them by name."""
+        return asdict(self)
+
+
+def measured_on() -> str:
+    """Say when and where they were measured."""
+    about = _kept()["machine"]
+    where = f"{about['cores']} cores of {about['processor']}"
+    return f"measured on {about['date']}: {where}, python {about['versions']['python']}"
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """Return what each field of a class of annotated numbers is, by name."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name].__metadata__[0] for field in fields(kind)}
+
+
+def _kept() -> dict[str, Any]:
+    return json.loads(MEASURED.read_text(encoding="utf-8"))
