@@ -37,9 +37,9 @@ _CHANGED = f"""select h.*, x.status, x.min_seq from {_HEADS}
 
 # One plan is right whatever the arrays hold: sessions are found by their key, one by one, and `in (...) is true` is a
 # look into a hash table, where a join of two things of unknown size may become a loop in a loop. Where Postgres thinks
-# that an array's length is worth knowing it would all the same make a plan for each commit, which takes it as long as
-# the commit itself; so the first array of each is a sub-select, which it doesn't look into. Microseconds since 1970 are
-# exact, as doubles are up to the year 2255.
+# that an array's length is worth knowing it would all the same make a plan for each commit, which takes it longer than
+# the commit itself; so the first array of each is a sub-select, which it doesn't look into (see `rows_postgres`).
+# Microseconds since 1970 are exact, as doubles are up to the year 2255.
 _BATCHES = """
 with locked as (
     select b.* from ({heads}) as b join sessions s on s.id = b.session order by s.id for no key update of s

@@ -40,8 +40,9 @@ select s.next_seq - 1 as head, s.min_seq, e.*
        ) e on true
  where s.id = $1
 """
-_TYPES = "and (type = any($6) or split_part(type, '.', 1) = any($7))"
-_RUNS = "and run_id = any($8)"
+_TYPES = """and (type = any((select $6::text[])::text[])
+                         or split_part(type, '.', 1) = any((select $7::text[])::text[]))"""
+_RUNS = "and run_id = any((select $8::text[])::text[])"
 
 # Pages as one value each, for those who need no more than the bodies: 0.7 ms instead of 2.3, most of them the reader's.
 # A running sum would be a third of Postgres' part on top, so the bound is looked at when all is joined. The sub-select

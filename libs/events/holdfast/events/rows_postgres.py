@@ -33,7 +33,8 @@ RUNS_OF_SESSION = (
 )
 
 # Behind a `select` Postgres doesn't see how many sessions they are: so it has no reason to plan each call anew, which
-# takes ten times as long as the statement. Other kinds of commands are for newer versions.
+# takes it longer than the statement itself. It takes them for ten then; where several arrays are unnested together it
+# goes by the longest, so one of them is enough. Other kinds of commands are for newer versions.
 _SESSIONS = "unnest((select $1::bigint[])) as x (id)"
 _COMMANDS_OPEN = f"""
 select c.* from {_SESSIONS}
