@@ -59,6 +59,7 @@ def main() -> int:
     """Run the loads; return 1 when a contender failed one."""
     asked = _arguments()
     work = Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    work.chmod(0o755)  # Postgres may run as somebody else
     try:
         program = build(work)
         loads = {

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bench.costs.kept import Costs, meanings, measured_on
 from holdfast.events.pool_postgres import GATEWAY_CONNECTIONS, WORKER_CONNECTIONS
+from holdfast.orchestrator.recorder import BATCH_EVENTS_MAX, COMMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +132,12 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
         _up(load.clients / ceilings.streams),
     )
     active_sessions = load.sessions * load.active
-    workers, commits = _workers(load, costs, ceilings)
+    workers, commits, calls = _writing(load, costs, ceilings)
     worker_cores = (commits * costs.worker_commit_us + events * costs.worker_event_us) / 1e6
     redis_cores = (
         commits * costs.redis_trip_us
-        + events * (costs.redis_publish_us + hearing * costs.redis_wake_us)
+        + calls * (costs.redis_call_us + hearing * costs.redis_wake_us)
+        + events * costs.redis_event_us
     ) / 1e6
     redis_gb = (
         active_sessions * load.window_events * costs.redis_event_bytes
@@ -173,16 +175,23 @@ def _needed(load: Load, costs: Costs, ceilings: Ceilings, gateways: int) -> Need
     )
 
 
-def _workers(load: Load, costs: Costs, ceilings: Ceilings) -> tuple[int, float]:
-    """Return how many workers, and how often they commit: one with more to write commits more in each."""
-    workers = _up(load.sessions * load.active / ceilings.sessions_owned)
-    while True:
-        each = load.events / workers
-        commits = each / (1 + each * costs.gather_s)
-        busy = (commits * costs.worker_commit_us + each * costs.worker_event_us) / 1e6
-        if busy <= ceilings.busy:
-            return workers, workers * commits
-        workers = max(workers + 1, _up(workers * busy / ceilings.busy))
+def _writing(load: Load, costs: Costs, ceilings: Ceilings) -> tuple[int, float, float]:
+    """Return how many workers, and how many commits and sessions' publishes they make a second in all.
+
+    A worker commits as often as there is something to commit, until its disk or its core is at its limit: then what
+    comes meanwhile gathers, and a commit holds more. So it is events that need workers, not commits.
+    """
+    events, active = load.events, load.sessions * load.active
+    fullest_us = costs.worker_event_us + costs.worker_commit_us / BATCH_EVENTS_MAX
+    workers = max(
+        _up(active / ceilings.sessions_owned), _up(events * fullest_us / 1e6 / ceilings.busy)
+    )
+    each = events / workers
+    left_us = ceilings.busy * 1e6 - each * costs.worker_event_us
+    commits = min(each, COMMITS / costs.commit_ms * 1e3, left_us / costs.worker_commit_us)
+    # Whatever gathered of one session is published in one call.
+    calls = min(each, commits * active / workers)
+    return workers, workers * commits, workers * calls
 
 
 def _up(value: float) -> int:
@@ -297,6 +306,8 @@ def _changed(kind: type[Costs] | type[Ceilings], words: Sequence[str]) -> dict[s
         if name not in known:
             raise ValueError(f"there is no {name!r}; there are {', '.join(sorted(known))}")
         changed[name] = float(value)
+        if not 0 < changed[name] < math.inf:
+            raise ValueError(f"{name} is a number above 0")
     return changed
 
 

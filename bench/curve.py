@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.contenders.contender import Pace
-from bench.contenders.holdfast import DRIP, SETTINGS, Holdfast
-from bench.loads import BEGIN_IN_S, BEGIN_IN_S_EACH
+from bench.contenders.holdfast import Holdfast
+from bench.loads import begin_together
 from bench.rig.clocks import cpu_of, family
-from bench.rig.readers import LoadFailed, Readers, build
+from bench.rig.readers import Readers, build
 from bench.rig.services import Service
 
 ROUNDS = 3
@@ -89,7 +89,7 @@ def live(asked: Asked, gateways: Sequence[Service]) -> Point:
     try:
         for crowd in crowds:
             crowd.ready()
-        _begin_together(asked, names, LIVE)
+        begin_together(asked.base, names, LIVE)
         clocks = _Clocks(asked, gateways)
         seen = [crowd.result() for crowd in crowds]
         point = clocks.point(sum(s.delivered for s in seen), p99_ms=max(s.p99_ms for s in seen))
@@ -118,20 +118,10 @@ def storm(asked: Asked, gateways: Sequence[Service]) -> Point:
 def writing(asked: Asked, workers: Sequence[Service]) -> Point:
     """Runs that write as fast as they are let, from one moment to the end of the last one."""
     names = asked.base.sessions(WRITERS)
-    _begin_together(asked, names, WRITTEN)
+    begin_together(asked.base, names, WRITTEN)
     clocks = _Clocks(asked, workers)
     asked.base.settle(SETTLE_S)
     return clocks.point(WRITERS * WRITTEN.events)
-
-
-def _begin_together(asked: Asked, names: Sequence[str], pace: Pace) -> None:
-    """Ask for a run in each session and return at the moment when all of them begin."""
-    begin = time.monotonic_ns() + int((BEGIN_IN_S + BEGIN_IN_S_EACH * len(names)) * 1e9)
-    asked.base.publish(names, Pace(pace.events, pace.every_us, begin))
-    left_s = (begin - time.monotonic_ns()) / 1e9
-    if left_s < 0:
-        raise LoadFailed("the runs were not asked for before they had to begin")
-    time.sleep(left_s)
 
 
 def _crowds(
@@ -171,6 +161,7 @@ def main() -> int:
     parser.add_argument("--load", default="", help="only loads with this in their name")
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="holdfast-curve-"))
+    work.chmod(0o755)  # Postgres may run as somebody else
     found: dict[str, dict[str, list[Point]]] = {}
     with ExitStack() as stack:
         # Its own gateway is asked for runs and serves no reader; the workers are ours.
@@ -179,7 +170,7 @@ def main() -> int:
         listed = base.stack.processes()
         servers = {name: [listed[name]["pid"]] for name in ("redis", "postgres")}
         asked = Asked(base, servers, build(work))
-        environment = _environment(base)
+        environment = base.environment
         loads = {name: load for name, load in LOADS.items() if given.load in name}
         for name, (service, load) in loads.items():
             row = found[name] = {shape: [] for shape in SHAPES[service]}
@@ -213,16 +204,6 @@ def _measure(
         if service == "gateway":
             start("orchestrator", 1)
         return load(asked, [start(service, processes) for _ in range(count)])
-
-
-def _environment(base: Holdfast) -> dict[str, str]:
-    address = base.stack.processes()["redis"]["address"]
-    return {
-        **SETTINGS,
-        "HOLDFAST_DATABASE_URL": base.database_url,
-        "HOLDFAST_REDIS_URL": f"redis://{address}",
-        "HOLDFAST_WORKFLOWS": str(DRIP),
-    }
 
 
 def _print(found: Mapping[str, Mapping[str, Sequence[Point]]]) -> None:

@@ -1,8 +1,8 @@
 """The gateway's loads: what is done to a contender, and what it costs. Every run checks every connection."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -71,13 +71,7 @@ def paced(
         )
         try:
             accept_s = readers.ready()
-            begin = time.monotonic_ns() + int((BEGIN_IN_S + BEGIN_IN_S_EACH * sessions) * 1e9)
-            every_us = int(1e6 * sessions / rate)
-            contender.publish(names, Pace(events, every_us, begin))
-            if time.monotonic_ns() > begin:
-                # What is late is written as one burst, which costs next to nothing and isn't this load.
-                raise LoadFailed("the runs were not asked for before they had to begin")
-            sleep_until(begin)
+            begin_together(contender, names, Pace(events, int(1e6 * sessions / rate)))
             with Measured(contender) as used:
                 seen = readers.result()
             contender.settle(SETTLE_S)
@@ -173,6 +167,16 @@ class Measured:
             reader_cpu=seen.cpu_s / seen.elapsed_s,
             memory_kb=held_kb,
         )
+
+
+def begin_together(contender: Contender, names: Sequence[str], pace: Pace) -> None:
+    """Ask for a run in each session and return at the moment when all of them begin."""
+    begin = time.monotonic_ns() + int((BEGIN_IN_S + BEGIN_IN_S_EACH * len(names)) * 1e9)
+    contender.publish(names, replace(pace, begin_ns=begin))
+    if time.monotonic_ns() > begin:
+        # What is late is written as one burst, which costs next to nothing and isn't this load.
+        raise LoadFailed("the runs were not asked for before they had to begin")
+    sleep_until(begin)
 
 
 def sleep_until(moment_ns: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,14 @@ class Holdfast:
         self._http = httpx2.Client(base_url=self._stack.url, timeout=60)
         self._runs: list[str] = []
         self._windows: dict[str, str] = {}
-        asyncio.run(give_past(self.database_url))
-        if pinned:
-            pin([entry["pid"] for entry in self._stack.processes().values()], 1)
-            pin(self.pids, 0)
+        try:
+            asyncio.run(give_past(self.database_url))
+            if pinned:
+                pin([entry["pid"] for entry in self._stack.processes().values()], 1)
+                pin(self.pids, 0)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def pids(self) -> Sequence[int]:
@@ -79,6 +83,17 @@ class Holdfast:
         password = (self._stack.data_dir / "postgres" / "password").read_text().strip()
         address = self._stack.processes()["postgres"]["address"]
         return f"postgresql://{USER}:{password}@{address}/{DATABASE}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a service of ours beside the stack's own is told."""
+        address = self._stack.processes()["redis"]["address"]
+        return {
+            **SETTINGS,
+            "HOLDFAST_DATABASE_URL": self.database_url,
+            "HOLDFAST_REDIS_URL": f"redis://{address}",
+            "HOLDFAST_WORKFLOWS": str(DRIP),
+        }
 
     def sessions(self, count: int) -> Sequence[str]:
         """Make sessions. Their first event follows, from whoever owns them."""

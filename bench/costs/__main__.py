@@ -18,9 +18,9 @@ from rich.progress import track
 from rich.table import Table
 
 from bench import idle
-from bench.contenders.holdfast import DRIP, SETTINGS, Holdfast
+from bench.contenders.holdfast import Holdfast
 from bench.costs.gateway import gateway_costs, idle_costs
-from bench.costs.kept import MEASURED, Costs, meanings
+from bench.costs.kept import MEASURED, Costs, meanings, read_kept
 from bench.costs.redis import redis_costs
 from bench.costs.writing import writing_costs
 from bench.rig.machine import machine
@@ -46,14 +46,7 @@ def _writing(work: Path) -> Mapping[str, float]:
         # Its own gateway is asked for runs and serves no reader; the worker is ours, whose counters can be asked.
         base = Holdfast(work / "writing", arguments=("--orchestrators", "0"), pinned=False)
         stack.callback(base.stop)
-        address = base.stack.processes()["redis"]["address"]
-        environment = {
-            **SETTINGS,
-            "HOLDFAST_DATABASE_URL": base.database_url,
-            "HOLDFAST_REDIS_URL": f"redis://{address}",
-            "HOLDFAST_WORKFLOWS": str(DRIP),
-        }
-        worker = Service("orchestrator", work / "worker.log", environment)
+        worker = Service("orchestrator", work / "worker.log", base.environment)
         stack.callback(worker.stop)
         return writing_costs(base, worker)
 
@@ -94,35 +87,40 @@ PARTS: Mapping[str, Part] = {
 def main() -> int:
     """Measure, print, and keep."""
     parser = argparse.ArgumentParser(prog="python -m bench.costs", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="repeatable")
     parser.add_argument(
-        "--only", choices=PARTS, action="append", help="repeatable; the others keep their numbers"
-    )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help=f"such as bench/costs/{MEASURED.name}"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help=f"keep all of them; the model reads bench/costs/{MEASURED.name}",
     )
     asked = parser.parse_args()
-    costs = Costs.measured().as_dict()
-    about, fresh = machine(), dict[str, float]()
+    if asked.only and asked.json:
+        parser.error("--json keeps what was measured together: leave --only out")
+    about, found = machine(), dict[str, float]()
     work = Path(tempfile.mkdtemp(prefix="holdfast-costs-"))
+    work.chmod(0o755)  # Postgres may run as somebody else
     try:
-        for name in track(asked.only or list(PARTS), "measuring", console=Console(stderr=True)):
-            fresh.update(PARTS[name](work))
-            if asked.json:
-                kept = {"machine": about, "costs": {**costs, **fresh}}
-                asked.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        parts = asked.only or list(PARTS)
+        for name in track(parts, "measuring", console=Console(stderr=True)):
+            found.update(PARTS[name](work))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    _print(costs, fresh)
+    _print(found)
+    if asked.json:
+        text = json.dumps({"machine": about, "costs": found}, indent=1)
+        asked.json.write_text(text + "\n", encoding="utf-8")
     return 0
 
 
-def _print(kept: Mapping[str, float], fresh: Mapping[str, float]) -> None:
+def _print(found: Mapping[str, float]) -> None:
+    kept = read_kept()["costs"]
     table = Table()
-    for heading in ("cost", "was", "is", "of what"):
-        table.add_column(heading, justify="right" if heading in ("was", "is") else "left")
+    for heading in ("cost", "kept", "now", "of what"):
+        table.add_column(heading, justify="right" if heading in ("kept", "now") else "left")
     for name, meaning in meanings(Costs).items():
-        now = f"{fresh[name]:,.4g}" if name in fresh else ""
-        table.add_row(name, f"{kept[name]:,.4g}", now, meaning)
+        was, now = (f"{of[name]:,.4g}" if name in of else "" for of in (kept, found))
+        table.add_row(name, was, now, meaning)
     Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
+from bench.capacity import Load
 from bench.contenders.holdfast import Holdfast
 from bench.loads import SETTLE_S, Cost, backlog, idle, paced
 from bench.rig.clocks import cpu_of, family, memory_kb
-from bench.rig.readers import Readers
+from bench.rig.readers import LoadFailed, Readers
 
 # One crowd, and as many readers with a session each: the first has next to nothing but writes.
 CLIENTS = 1_000
@@ -25,11 +25,10 @@ CONNECTS = 2_000
 IDLE_CLIENTS = 5_000
 
 WATCHED = 2_000
-WATCHED_S = 30.0
+WATCHED_S = 20.0
 
-# Between two head checks of a gateway.
-CHECK_S = 2.5
-HEARTBEAT_S = 15.0
+# Between two head checks of a gateway, and two heartbeats to a reader.
+CHECK_S, HEARTBEAT_S = Load().check_s, Load().heartbeat_s
 
 
 def idle_costs(base: Holdfast, program: Path) -> Mapping[str, float]:
@@ -51,8 +50,8 @@ def gateway_costs(base: Holdfast, program: Path, *, stream_bytes: float) -> Mapp
         "gateway_take_us": alone - write,
         "gateway_write_us": write,
         "gateway_connect_us": _connects(base, program),
-        "gateway_pulse_us": max(0.0, gateway_pulse - beat),
-        "gateway_session_bytes": max(0.0, held - stream_bytes),
+        "gateway_pulse_us": gateway_pulse - beat,
+        "gateway_session_bytes": held - stream_bytes,
         "postgres_pulse_us": postgres_pulse,
     }
 
@@ -71,23 +70,34 @@ def _watched(base: Holdfast, program: Path) -> tuple[float, float, float]:
     """Return what a session and its reader hold in a gateway, and what a head check takes there and in Postgres."""
     names = base.sessions(WATCHED)
     gateway, postgres = base.pids, base.stack.pid("postgres")
+
+    def used() -> tuple[float, float]:
+        before = cpu_of(gateway), cpu_of(family(postgres))
+        time.sleep(WATCHED_S)
+        return cpu_of(gateway) - before[0], cpu_of(family(postgres)) - before[1]
+
+    nothing = used()
     before = sum(map(memory_kb, gateway)) * 1024
-    with ExitStack() as stack:
-        readers = Readers(
-            program,
-            base.port,
-            [base.path(name) for name in names],
-            connections=WATCHED,
-            until=1,
-            timeout_s=WATCHED_S + SETTLE_S,
-        )
-        stack.callback(readers.stop)
+    readers = Readers(
+        program,
+        base.port,
+        [base.path(name) for name in names],
+        connections=WATCHED,
+        until=1,  # which never comes
+        timeout_s=2 * WATCHED_S + SETTLE_S,
+    )
+    try:
         readers.ready()
         time.sleep(CHECK_S)  # what connecting left to do is done
         held = sum(map(memory_kb, gateway)) * 1024 - before
-        used = [-cpu_of(gateway), -cpu_of(family(postgres))]
-        time.sleep(WATCHED_S)
-        used = [used[0] + cpu_of(gateway), used[1] + cpu_of(family(postgres))]
+        watching = used()
+        if readers.process.poll() is not None:
+            raise LoadFailed("the readers did not stay")
+    finally:
+        readers.stop()
     checks = WATCHED * WATCHED_S / CHECK_S
-    gateway_us, postgres_us = (one / checks * 1e6 for one in used)
+    gateway_us, postgres_us = (
+        (with_them - without) / checks * 1e6
+        for with_them, without in zip(watching, nothing, strict=True)
+    )
     return held / WATCHED, gateway_us, postgres_us

@@ -1,7 +1,7 @@
 """The costs by name, with what each is of, and the file in which the last measured ones are kept."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -16,18 +16,21 @@ class Costs:
         float, "an event taken in, once for each gateway that has readers of its session"
     ]
     gateway_write_us: Annotated[float, "an event to one reader"]
-    gateway_connect_us: Annotated[float, "a connect to a session nobody watches, with its page"]
+    gateway_connect_us: Annotated[
+        float, "a connect to a session nobody watches, with its page, one of many at once"
+    ]
     gateway_pulse_us: Annotated[float, "a watched session's share of a head check"]
     gateway_stream_bytes: Annotated[float, "an idle connection, without the kernel's buffers"]
     gateway_session_bytes: Annotated[float, "a watched session, without its connections"]
     gateway_statements: Annotated[float, "statements a second, of a gateway with nothing to do"]
     worker_commit_us: Annotated[float, "a commit, of its worker"]
-    worker_event_us: Annotated[float, "an event in it, without the workflow's own work"]
+    worker_event_us: Annotated[float, "an event in it, of a workflow that does nothing else"]
     worker_statements: Annotated[float, "statements a second, of a worker with nothing to do"]
-    gather_s: Annotated[float, "what comes within this goes with a worker's next commit"]
+    commit_ms: Annotated[float, "how long a commit takes; two of a worker are under way at once"]
     redis_trip_us: Annotated[float, "a worker's round trip, one for each commit"]
-    redis_publish_us: Annotated[float, "an event in it"]
-    redis_wake_us: Annotated[float, "on top for each gateway that hears of it"]
+    redis_call_us: Annotated[float, "a session's part of it"]
+    redis_event_us: Annotated[float, "an event in that"]
+    redis_wake_us: Annotated[float, "on top for each gateway that hears of a session's part"]
     redis_event_bytes: Annotated[float, "an event in a window"]
     redis_channel_bytes: Annotated[float, "a gateway's subscription to a session"]
     postgres_commit_us: Annotated[float, "a commit, of Postgres"]
@@ -40,19 +43,15 @@ class Costs:
     @classmethod
     def measured(cls) -> "Costs":
         """Return the last ones that were measured and kept."""
-        kept = _kept()["costs"]
+        kept = read_kept()["costs"]
         return cls(**{field.name: kept[field.name] for field in fields(cls)})
-
-    def as_dict(self) -> dict[str, float]:
-        """Return them by name."""
-        return asdict(self)
 
 
 def measured_on() -> str:
     """Say when and where they were measured."""
-    about = _kept()["machine"]
+    about = read_kept()["machine"]
     where = f"{about['cores']} cores of {about['processor']}"
-    return f"measured on {about['date']}: {where}, python {about['versions']['python']}"
+    return f"measured on {about['date']} at {about['commit']}: {where}, python {about['versions']['python']}"
 
 
 def meanings(kind: type) -> dict[str, str]:
@@ -61,5 +60,6 @@ def meanings(kind: type) -> dict[str, str]:
     return {field.name: hints[field.name].__metadata__[0] for field in fields(kind)}
 
 
-def _kept() -> dict[str, Any]:
+def read_kept() -> dict[str, Any]:
+    """Return what is kept: `machine`, and `costs` by name."""
     return json.loads(MEASURED.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a publish takes of Redis: the trip, the event in it, whoever hears of it, and what stays in memory."""
+"""What a publish takes of Redis: the trip, the call, the event, whoever hears of it, and what stays in memory."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +18,16 @@ from holdfast.events.stream_redis import RedisStream
 WORKERS = 8
 
 SESSIONS = 800
-EVENTS = 20 * SESSIONS
+ROUNDS = 20
+
+# Of one session in one call.
+EVENTS_OF_MANY = 10
 
 # As large as a token with its envelope.
 BODY = b'{"text":"' + b"x" * 210 + b'"}'
 RUN_ID = "run-0192f3a4-0000-7000-8000-000000000000"
 
-# One event in a trip, and as many as a busy worker gathers.
+# One session in a trip, and as many as a busy worker gathers.
 ALONE, GATHERED = 1, 100
 
 # Gateways that hear of each session.
@@ -34,7 +37,7 @@ CHANNELS = 5_000
 WINDOW = 500
 
 # What is on its way to whoever hears is part of the price.
-SETTLE_S = 0.5
+HEARD_S = 10.0
 
 
 def redis_costs(url: str, pid: int) -> Mapping[str, float]:
@@ -43,55 +46,71 @@ def redis_costs(url: str, pid: int) -> Mapping[str, float]:
 
 
 async def _costs(url: str, pid: int) -> Mapping[str, float]:
-    alone = await _publish_us(url, pid, "alone", group=ALONE)
-    gathered = await _publish_us(url, pid, "gathered", group=GATHERED)
-    heard = await _publish_us(url, pid, "heard", group=ALONE, hearing=HEARING)
+    alone = await _call_us(url, pid, "alone", group=ALONE)
+    gathered = await _call_us(url, pid, "gathered", group=GATHERED)
+    larger = await _call_us(url, pid, "larger", group=GATHERED, events=EVENTS_OF_MANY)
+    heard = await _call_us(url, pid, "heard", group=ALONE, hearing=HEARING)
     trip = (alone - gathered) / (1 / ALONE - 1 / GATHERED)
+    event = (larger - gathered) / (EVENTS_OF_MANY - 1)
     return {
         "redis_trip_us": trip,
-        "redis_publish_us": gathered - trip / GATHERED,
+        "redis_call_us": gathered - trip / GATHERED - event,
+        "redis_event_us": event,
         "redis_wake_us": (heard - alone) / HEARING,
         "redis_event_bytes": await _event_bytes(url),
         "redis_channel_bytes": await _channel_bytes(url),
     }
 
 
-async def _publish_us(url: str, pid: int, log_id: str, *, group: int, hearing: int = 0) -> float:
-    """Return the CPU of Redis for each event: `group` sessions in a trip, an event each, heard by so many gateways."""
+async def _call_us(
+    url: str, pid: int, log_id: str, *, group: int, events: int = 1, hearing: int = 0
+) -> float:
+    """Return the CPU of Redis for a session's call: `group` of them in a trip, so many events each, so many hear it."""
     async with AsyncExitStack() as stack:
         workers = [RedisStream.open(url, log_id=log_id) for _ in range(WORKERS)]
         for worker in workers:
             stack.push_async_callback(worker.close)
-        for _ in range(hearing):
-            await _hear(stack, workers[0], range(1, SESSIONS + 1))
+        ears = [
+            await _hear(stack, workers[0], range(1, SESSIONS + 1), ends_with=(ROUNDS + 1) * events)
+            for _ in range(hearing)
+        ]
 
-        async def write(nth: int, seqs: Iterable[int]) -> None:
+        async def write(nth: int, rounds: Iterable[int]) -> None:
             own = range(1 + nth, SESSIONS + 1, WORKERS)
-            for seq in seqs:
+            for first_seq in (1 + turn * events for turn in rounds):
+                said = [_event(seq) for seq in range(first_seq, first_seq + events)]
                 for first in range(0, len(own), group):
-                    news = [News(one, [_event(seq)]) for one in own[first : first + group]]
+                    news = [News(session, said) for session in own[first : first + group]]
                     if set(await workers[nth].publish_all(news)) != {Published.OK}:
                         raise RuntimeError("Redis took an event for something else than a new one")
 
-        # The first event of each opens connections and windows.
-        await asyncio.gather(*(write(nth, [1]) for nth in range(WORKERS)))
+        # The first round opens connections and windows.
+        await asyncio.gather(*(write(nth, [0]) for nth in range(WORKERS)))
         began = cpu_of([pid])
-        seqs = range(2, EVENTS // SESSIONS + 2)
-        await asyncio.gather(*(write(nth, seqs) for nth in range(WORKERS)))
-        await asyncio.sleep(SETTLE_S)
-        return (cpu_of([pid]) - began) / EVENTS * 1e6
+        await asyncio.gather(*(write(nth, range(1, ROUNDS + 1)) for nth in range(WORKERS)))
+        async with asyncio.timeout(HEARD_S):
+            for ear in ears:
+                await ear.wait()
+        return (cpu_of([pid]) - began) / (ROUNDS * SESSIONS) * 1e6
 
 
-async def _hear(stack: AsyncExitStack, stream: RedisStream, sessions: Sequence[int]) -> None:
+async def _hear(
+    stack: AsyncExitStack, stream: RedisStream, sessions: Sequence[int], *, ends_with: int = 0
+) -> asyncio.Event:
+    """Hear of all sessions, as a gateway does; return what is set once each was heard with the head `ends_with`."""
     wakes = stream.wakes()
     for session in sessions:
         await wakes.watch(session)
-    listening = asyncio.create_task(wakes.listen(_ignore))
+    missing, all_heard = set(sessions), asyncio.Event()
+
+    def hear(some: Sequence[Wake]) -> None:
+        missing.difference_update(wake.session for wake in some if wake.head == ends_with)
+        if not missing:
+            all_heard.set()
+
+    listening = asyncio.create_task(wakes.listen(hear))
     stack.callback(listening.cancel)
-
-
-def _ignore(_: Sequence[Wake]) -> None:
-    pass
+    return all_heard
 
 
 async def _event_bytes(url: str) -> float:

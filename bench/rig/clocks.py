@@ -6,18 +6,26 @@ from pathlib import Path
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that all living threads of a process have used.
+    """Return the CPU seconds that all living threads of a process have used; 0 of one that has ended.
 
     /proc/<pid>/task/*/schedstat counts nanoseconds, where /proc/<pid>/stat counts ticks of 10 ms.
     A thread that has ended is not in it: a server under load starts and ends none that matter.
     """
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            total += int((task / "schedstat").read_text().split(maxsplit=1)[0])
-        except FileNotFoundError:
-            continue  # it ended while we looked
-    return total / 1e9
+    return sum(_task_ns(task) for task in _tasks(pid)) / 1e9
+
+
+def _task_ns(task: Path) -> int:
+    try:
+        return int((task / "schedstat").read_text().split(maxsplit=1)[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended while we looked
+
+
+def _tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def cpu_of(pids: Iterable[int]) -> float:
@@ -39,7 +47,7 @@ def family(pid: int) -> list[int]:
     while looked_at < len(found):
         parent = found[looked_at]
         looked_at += 1
-        for task in Path(f"/proc/{parent}/task").iterdir():
+        for task in _tasks(parent):
             try:
                 found += [int(child) for child in (task / "children").read_text().split()]
             except FileNotFoundError:

@@ -41,6 +41,14 @@ class Service:
         """All of its processes, a supervisor among them."""
         return family(self._process.pid)
 
+    def counted(self, name: str) -> float:
+        """Return a counter of its metrics page."""
+        page = self._get("/metrics")[1]
+        found = re.findall(rf"^{name} (\S+)$", page, re.MULTILINE)
+        if not found:
+            raise LookupError(f"its metrics page has no {name}")
+        return float(found[0])
+
     def stop(self) -> None:
         """End it in order."""
         self._process.terminate()

@@ -25,33 +25,44 @@ def test_the_page_has_the_models_own_table():
 
 
 def test_one_reader_of_each_session_is_heard_by_one_gateway():
-    costs = replace(COSTS, redis_trip_us=0.0, redis_publish_us=6.0, redis_wake_us=1.7)
+    costs = replace(COSTS, redis_call_us=4.0, redis_event_us=2.0, redis_wake_us=1.7)
     need = needed(Load(clients=1000, active=1.0, events_per_s=1.0), costs, Ceilings())
 
     assert (need.events, need.deliveries) == (1000, 1000)
-    assert need.redis_cores == pytest.approx(1000 * (6.0 + 1.7) / 1e6)
+    trips = need.commits * costs.redis_trip_us
+    assert need.redis_cores == pytest.approx((trips + 1000 * (4.0 + 2.0 + 1.7)) / 1e6)
 
 
-def test_a_worker_commits_at_every_event_until_they_come_faster_than_it_commits():
-    one = Load(clients=1, active=1.0, events_per_s=1.0)
-    costs = replace(COSTS, gather_s=0.002)
-
+def test_a_busy_worker_commits_more_at_once_and_needs_no_second_one():
+    """What gathers during a commit goes with the next: on one worker, 5,000 events/s are not 5,000 commits/s."""
+    costs = replace(COSTS, worker_commit_us=500.0, worker_event_us=40.0, commit_ms=1.0)
     slow, fast = (
-        needed(replace(one, events_per_s=rate), costs, Ceilings(busy=1e9)) for rate in (1, 1e6)
+        needed(Load(clients=200, active=1.0, events_per_s=rate), costs, Ceilings(busy=0.6))
+        for rate in (2.0, 25.0)
     )
 
-    assert slow.commits == pytest.approx(1, rel=0.01)
-    assert fast.commits == pytest.approx(500, rel=0.01)
+    assert (slow.workers, fast.workers) == (1, 1)
+    assert slow.commits == pytest.approx(400)
+    # What a core has left beside 5,000 events.
+    assert fast.commits == pytest.approx((0.6e6 - 5_000 * 40) / 500)
+    assert fast.worker_cores == pytest.approx(0.6)
 
 
-def test_workers_are_as_many_as_their_commits_and_events_need():
-    busy = Load(clients=100, active=1.0, events_per_s=100.0)
-    costs = replace(COSTS, gather_s=0.0, worker_commit_us=500.0, worker_event_us=40.0)
+def test_a_disk_that_is_slow_makes_commits_larger():
+    load = Load(clients=200, active=1.0, events_per_s=2.0)
 
-    need = needed(busy, costs, Ceilings(busy=0.6))
+    slow = needed(load, replace(COSTS, commit_ms=20.0), Ceilings())
 
-    assert need.worker_cores == pytest.approx(10_000 * 540 / 1e6)
-    assert need.workers == 9  # of 0.6 of a core
+    assert slow.commits == pytest.approx(100)  # two under way at once
+
+
+def test_workers_are_as_many_as_their_events_need():
+    busy = Load(clients=1000, active=1.0, events_per_s=100.0)
+    costs = replace(COSTS, worker_commit_us=400.0, worker_event_us=29.0)
+
+    need = needed(busy, costs, Ceilings(busy=0.6, sessions_owned=1000))
+
+    assert need.workers == 5  # 100,000 of 30 µs, of 0.6 of a core
 
 
 def test_a_crowd_around_one_session_costs_writes_and_hardly_anything_else():
@@ -89,6 +100,14 @@ def test_a_cost_that_there_is_none_of_is_told(capsys: pytest.CaptureFixture[str]
         main(["--cost", "gateway_speed=1"])
 
     assert "there is no 'gateway_speed'" in capsys.readouterr().err
+
+
+def test_a_ceiling_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--ceiling", "busy=0"])
+
+    assert ended.value.code == 2
+    assert "busy is a number above 0" in capsys.readouterr().err
 
 
 def test_a_number_of_clients_that_is_none_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str]):
