@@ -30,7 +30,7 @@ PURE := not redis and not postgres and not e2e and not browser and not fault
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.heavy_first
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test unit faults faults-long simulate campaign bench bench-full check js console format schema lock clean
+.PHONY: help setup setup-dev run test test-js unit faults faults-long simulate campaign bench bench-full check js console format schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -43,10 +43,13 @@ setup-dev: $(DEV) $(JS) ## install what `make test` and `make check` need, too
 run: $(RUN) ## run all of Holdfast on this machine; ARGS="my_workflows.py --gateways 2"
 	@exec $(BIN)/holdfast dev $(ARGS)
 
-test: check ## everything that CI runs: the checks, 5,000 simulated schedules, every test but `make faults`
+# Tests run `make` themselves, and know nothing of a `make --jobs` around them: hence MAKEFLAGS.
+test: check test-js ## everything that CI runs: the checks, 5,000 simulated schedules, every test but `make faults`
+	MAKEFLAGS= $(PY) -m pytest -p tests.no_skips -m "alone and not fault and not (browser and long)" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
+	MAKEFLAGS= $(PY) -m pytest -p tests.no_skips $(SHARED) -m "not alone and not fault and not (browser and long)" $(ARGS)
+
+test-js: $(DEV) $(JS)
 	$(NPM) run --silent test
-	$(PY) -m pytest -p tests.no_skips -m "alone and not fault and not (browser and long)" $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of them
-	$(PY) -m pytest -p tests.no_skips $(SHARED) -m "not alone and not fault and not (browser and long)" $(ARGS)
 
 unit: $(DEV) ## the pure tests: no servers, some seconds
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "$(PURE)" $(ARGS)
